@@ -1,0 +1,1 @@
+"""How good is it: hold-out quality of a ``model.pt``. Run ``python -m evaluation``."""

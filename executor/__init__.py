@@ -1,0 +1,1 @@
+"""What is run: training, serving, and the demo."""

@@ -1,0 +1,96 @@
+"""Plays a scenario against a running service, row by row at its pace."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from executor.demo.client import ServiceClient
+from executor.demo.progress import Progress
+from executor.demo.scenario import MAX_SECONDS
+from executor.demo.screens import Screen
+from executor.demo.traffic import Batch
+
+__all__ = ["Player"]
+
+#: Seconds between two looks at the monitor, which are also the frames of the view.
+POLL_SECONDS = 0.25
+#: The longest wait for a monitor that is behind.
+SETTLE_SECONDS = 10.0
+
+
+class Player:
+    """Sends batches over one connection and looks at the monitor in between.
+
+    Parameters
+    ----------
+    client : ServiceClient
+        Answers.
+    progress : Progress
+        Takes what comes back.
+    screen : Screen
+        Shows it.
+    stopping : callable
+        Asked between any two steps whether to stop.
+    """
+
+    def __init__(
+        self, client: ServiceClient, progress: Progress, screen: Screen, stopping: Callable[[], bool]
+    ) -> None:
+        self._client, self._progress, self._screen, self._stopping = client, progress, screen, stopping
+        self._next_poll = 0.0
+        self._note = ""
+
+    def play(self, stream: Iterator[Batch]) -> None:
+        """Play the scenario to its end, to its time limit or until somebody wants to stop."""
+        progress, traffic = self._progress, self._progress.scenario.traffic
+        start = time.monotonic()
+        while progress.answered < traffic.rows and time.monotonic() - start < MAX_SECONDS:
+            self._wait(start + progress.answered / traffic.rows_per_second)
+            if self._stopping():
+                return
+            if progress.answered == traffic.clean_rows:
+                # The exact number of rows that the monitor has seen separates false alarms from true ones.
+                self._settle()
+                progress.mark_change()
+            self._send(next(stream))
+            progress.seconds = time.monotonic() - start
+        self._settle()
+        progress.finished = True
+
+    def linger(self, stream: Iterator[Batch], note: str) -> None:
+        """Keep sending, gently, until somebody wants to stop."""
+        traffic = self._progress.scenario.traffic
+        due, self._note = time.monotonic(), note
+        self._look()
+        while not self._stopping():
+            self._send(next(stream))
+            due = max(due + traffic.rows_per_request / traffic.rows_per_second_after, time.monotonic())
+            self._wait(due)
+
+    def _send(self, batch: Batch) -> None:
+        predicted = self._client.infer(batch.rows)
+        self._progress.answer(batch, predicted, time.monotonic())
+
+    def _wait(self, due: float) -> None:
+        """Sleep until ``due`` and keep the view fresh."""
+        while True:
+            now = time.monotonic()
+            if now >= self._next_poll:
+                self._look()
+                self._next_poll = time.monotonic() + POLL_SECONDS
+            if now >= due or self._stopping():
+                return
+            time.sleep(max(0.0, min(due, self._next_poll) - now))
+
+    def _look(self) -> None:
+        self._progress.observe(self._client.monitor())
+        self._screen.show(self._progress, self._note)
+
+    def _settle(self) -> None:
+        """Wait until the monitor has dealt with every answered row."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        self._look()
+        while not self._progress.is_settled and time.monotonic() < deadline and not self._stopping():
+            time.sleep(0.02)
+            self._look()

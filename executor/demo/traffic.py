@@ -1,0 +1,88 @@
+"""The rows of a scenario: drawn from the hold-out split, corrupted after the change, cut into requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from executor.demo.corruptions import NEEDS_IMAGES, corrupt
+from executor.demo.scenario import Scenario, severities
+from utils.environment import SettingsError
+
+__all__ = ["Batch", "HoldOut", "batches"]
+
+
+@dataclass(frozen=True)
+class HoldOut:
+    """Labelled rows that the model never saw.
+
+    Parameters
+    ----------
+    rows : ndarray of float32, shape (n, *input shape of the model)
+        Raw values.
+    labels : ndarray of int64, shape (n,)
+        Index of the true class.
+    """
+
+    rows: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+    @property
+    def is_images(self) -> bool:
+        """Whether a row has a height and a width."""
+        return self.rows.ndim >= 3
+
+    def valid_range(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lowest and highest raw value: of all pixels together, of each column of a table by itself."""
+        axes = None if self.is_images else 0
+        values = self.rows.astype(np.float64)
+        return np.asarray(np.nanmin(values, axis=axes)), np.asarray(np.nanmax(values, axis=axes))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One request's rows. A batch never holds clean and drifted rows together."""
+
+    rows: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    drifted: bool
+
+
+def batches(scenario: Scenario, hold_out: HoldOut) -> Iterator[Batch]:
+    """Yield clean requests, then drifted ones without end.
+
+    Rows are drawn independently and with replacement, because independent rows are what the detectors'
+    false-alarm budget is stated for.
+
+    Raises
+    ------
+    utils.environment.SettingsError
+        The drift needs images and the model takes a table.
+    """
+    drift = scenario.drift
+    if drift.kind in NEEDS_IMAGES and not hold_out.is_images:
+        columns = hold_out.rows.shape[1]
+        raise SettingsError(f"demo.drift.kind: {drift.kind} needs images, this model takes {columns} columns")
+    return _endless(scenario, hold_out)
+
+
+def _endless(scenario: Scenario, hold_out: HoldOut) -> Iterator[Batch]:
+    traffic, drift = scenario.traffic, scenario.drift
+    low, high = hold_out.valid_range()
+    rng = np.random.default_rng(traffic.seed)
+    sent = 0
+    while True:
+        drifted = sent >= traffic.clean_rows
+        size = (
+            traffic.rows_per_request if drifted else min(traffic.rows_per_request, traffic.clean_rows - sent)
+        )
+        drawn = rng.integers(len(hold_out.labels), size=size)
+        rows = hold_out.rows[drawn]
+        if drifted:
+            severity = severities(drift, np.arange(sent + 1, sent + size + 1) - traffic.clean_rows)
+            rows = corrupt(drift.kind, rows, severity, low, high, rng).astype(np.float32)
+        yield Batch(rows, hold_out.labels[drawn], drifted)
+        sent += size

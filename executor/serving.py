@@ -1,0 +1,298 @@
+"""The composition root of the served, monitored model: settings and a file in, a running service out."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from types import FrameType
+
+import prometheus_client
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from driftlead.errors import ReferenceMismatchError
+from driftlead.exporters.prometheus import MonitorCollector
+from driftlead.monitor import Monitor
+from driftlead.service import Predictor, create_app
+from executor.settings import ServingSettings
+from model.artefact import Artefact, load
+from model.predictor import TorchPredictor
+from utils.logging import configure_logging
+
+__all__ = ["StartupError", "compose", "example_request", "serve"]
+
+_log = structlog.get_logger(__name__)
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StartupError(RuntimeError):
+    """The service cannot start; the message is one line that says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Service:
+    """What belongs together in one serving process."""
+
+    predictor: Predictor
+    monitor: Monitor
+    registry: CollectorRegistry
+    app: FastAPI
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Root URLs under which the two servers are reached from this machine."""
+
+    service: str
+    metrics: str
+
+
+def serve(settings: ServingSettings, model_path: Path, environ: Mapping[str, str] | None = None) -> None:
+    """Serve a model and watch it, until SIGTERM or SIGINT; requests under way are finished first.
+
+    Parameters
+    ----------
+    settings : ServingSettings
+        Addresses, limits, and how to watch.
+    model_path : path
+        A ``model.pt``.
+    environ : mapping of str to str, optional
+        Instead of the process environment.
+
+    Raises
+    ------
+    StartupError
+        More than one worker is asked for, or an address cannot be listened on.
+    ArtefactError
+        The model file is missing or damaged.
+    ReferenceMismatchError
+        The file's reference profile belongs to another model.
+    """
+    _refuse_workers(os.environ if environ is None else environ)
+    with ExitStack() as stack:
+        stack.enter_context(_signal_handlers_restored())
+        # Until the server runs there is nothing to finish.
+        _on_stop_signals(lambda: sys.exit(0))
+        # First, since a port in use is told at once and a model takes seconds to load.
+        listener = stack.enter_context(_listen(settings.server.host, settings.server.port, "server.port"))
+        service = compose(load(model_path), settings)
+        prometheus_client.disable_created_metrics()
+        metrics_port = _start_metrics(service.registry, settings, stack)
+        # Not sooner: a start that fails says so in its one line.
+        configure_logging(settings.logging.level)
+        logging.getLogger("uvicorn").setLevel(logging.WARNING)
+        service.monitor.start()
+        stack.callback(service.monitor.close, drain=True)
+        addresses = Addresses(
+            _url(settings.server.host, listener.getsockname()[1]),
+            _url(settings.server.metrics_host, metrics_port),
+        )
+        server = _Server(
+            uvicorn.Config(
+                service.app,
+                log_config=None,
+                access_log=False,
+                lifespan="on",
+                ws="none",
+                workers=1,
+                server_header=False,
+                # Longer than the minute after which common proxies drop an idle connection themselves.
+                timeout_keep_alive=65,
+                timeout_graceful_shutdown=settings.server.drain_seconds,
+            ),
+            lambda: _announce(service, settings, addresses),
+        )
+        # uvicorn raises the signal again when it is done. That changes nothing then, and the exit code is 0.
+        _on_stop_signals(server.stop)
+        server.run(sockets=[listener])
+    _log.info("stopped", model=service.predictor.name, version=service.predictor.version)
+
+
+def compose(artefact: Artefact, settings: ServingSettings) -> Service:
+    """Build predictor, monitor, metrics and application from a loaded model; nothing runs yet.
+
+    Raises
+    ------
+    ReferenceMismatchError
+        The reference profile belongs to another model, or profiles other signals.
+    """
+    predictor = TorchPredictor(artefact)
+    profile = artefact.profile
+    if profile is None:
+        raise ReferenceMismatchError(
+            "the model has no reference profile; train it with `python train_model.py`"
+        )
+    profile.require_model(predictor.version)
+    if profile.signals != predictor.signals:
+        raise ReferenceMismatchError(
+            "the reference profile does not hold the model's signals; "
+            "train it anew with `python train_model.py`"
+        )
+    monitor = Monitor(profile, settings.monitor.settings())
+    registry = CollectorRegistry()
+    registry.register(MonitorCollector(monitor, model=predictor.name, version=predictor.version))
+    app = create_app(
+        predictor,
+        monitor,
+        limits=settings.limits.limits(),
+        registry=registry,
+        class_names=artefact.class_names,
+    )
+    return Service(predictor, monitor, registry, app)
+
+
+# --- the process -------------------------------------------------------------------------------------
+
+
+def _refuse_workers(environ: Mapping[str, str]) -> None:
+    workers = environ.get("WEB_CONCURRENCY", "1").strip()
+    if workers not in ("", "1"):
+        raise StartupError(
+            f"WEB_CONCURRENCY must be 1 or unset, got {workers}: each process would watch only its share of "
+            "the rows; run more replicas instead"
+        )
+
+
+@contextmanager
+def _signal_handlers_restored() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in _STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _on_stop_signals(act: Callable[[], None]) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
+        act()
+
+    for number in _STOP_SIGNALS:
+        signal.signal(number, handle)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which says when it takes requests."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._report_started = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started:
+            self._report_started()
+
+    def stop(self) -> None:
+        self.should_exit = True
+
+
+# --- addresses ---------------------------------------------------------------------------------------
+
+
+def _listen(host: str, port: int, setting: str) -> socket.socket:
+    """Bind a socket; the server listens on it later."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise _no_address(host, port, setting, error) from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        # Not yet accepting, but from here on nobody else can take the port.
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise _no_address(host, port, setting, error) from None
+    return listener
+
+
+def _start_metrics(registry: CollectorRegistry, settings: ServingSettings, stack: ExitStack) -> int:
+    """Expose a registry in a thread; return the port."""
+    host, port = settings.server.metrics_host, settings.server.metrics_port
+    try:
+        server, thread = prometheus_client.start_http_server(port, host, registry)
+    except OSError as error:
+        raise _no_address(host, port, "server.metrics_port", error) from None
+    stack.callback(thread.join)
+    stack.callback(server.server_close)
+    stack.callback(server.shutdown)
+    return server.server_port
+
+
+def _no_address(host: str, port: int, setting: str, error: OSError) -> StartupError:
+    reason = error.strerror or str(error)
+    return StartupError(
+        f"cannot listen on {host}:{port} ({reason}); free it or choose another, the setting is {setting}"
+    )
+
+
+def _url(host: str, port: int) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+# --- what the user is told ---------------------------------------------------------------------------
+
+
+def _announce(service: Service, settings: ServingSettings, addresses: Addresses) -> None:
+    """Tell a person on a terminal, or the log, where everything is."""
+    if not sys.stdout.isatty():
+        _log.info(
+            "serving",
+            model=service.predictor.name,
+            version=service.predictor.version,
+            url=addresses.service,
+            metrics_url=f"{addresses.metrics}/metrics",
+            signals=len(service.predictor.signals),
+        )
+        return
+    for line in introduction(service, settings, addresses):
+        print(line)
+    sys.stdout.flush()
+
+
+def introduction(service: Service, settings: ServingSettings, addresses: Addresses) -> list[str]:
+    """Say in a few lines what is served, what is watched, and how to try it."""
+    predictor, watch = service.predictor, settings.monitor
+    kinds = [signal.name.partition(":")[0] for signal in predictor.signals]
+    parts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+    return [
+        f"Serving {predictor.name}, version {predictor.version}. Ctrl-C stops it.",
+        "",
+        f"  service   {addresses.service}",
+        f"  metrics   {addresses.metrics}/metrics",
+        f"  drift     {addresses.service}/api/v1/monitor",
+        f"  watching  {len(kinds)} signals ({parts}) with {', '.join(watch.detectors)};",
+        f"            one false alarm in {watch.false_alarm_every:,.0f} rows on average with no change",
+        "",
+        "Try it:",
+        f"  {example_request(predictor, addresses.service)}",
+        "",
+    ]
+
+
+def example_request(predictor: Predictor, url: str) -> str:
+    """Write a shell line that sends one row of zeros; its data are made by Python, so that it stays short."""
+    tensors = []
+    for spec in predictor.inputs:
+        shape = [1, *spec.shape[1:]] if spec.batched else list(spec.shape)
+        zero = "False" if spec.datatype == "BOOL" else "0"
+        fields = f'"name": {json.dumps(spec.name)}, "shape": {shape}, "datatype": "{spec.datatype}"'
+        tensors.append(f'{{{fields}, "data": [{zero}] * {prod(shape)}}}')
+    program = f'import json; print(json.dumps({{"inputs": [{", ".join(tensors)}]}}))'
+    return f"python3 -c '{program}' | curl -s {url}/v2/models/{predictor.name}/infer -d @-"

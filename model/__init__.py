@@ -1,0 +1,1 @@
+"""Our model: a PyTorch network built from its configuration, and ``model.pt``, its one file."""

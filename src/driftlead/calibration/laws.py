@@ -1,0 +1,145 @@
+"""The rate of one test on one signal as a smooth function of its level: known, or fitted to a simulation.
+
+A simulation counts alarms at levels where they are frequent; thresholds for a long budget lie beyond.
+Each fit therefore keeps what theory says of the tail and adjusts a constant and a scale.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Law", "fit_scaled_tail", "fit_tail"]
+
+_GROUPS = 8  # of simulated references, left out one at a time
+_FEWEST = 15  # alarms at a level, below which the level is not used
+_SCALES = np.exp(np.linspace(math.log(0.7), math.log(40.0), 120))
+
+
+@dataclass(frozen=True)
+class Law:
+    """Log rate per row of a test as a function of its level.
+
+    Attributes
+    ----------
+    log_rate : callable
+        Natural logarithm of the alarms per row at a level.
+    lowest : float
+        Level below which the law does not hold.
+    error : callable
+        Standard deviation of `log_rate` at a level, from the simulation's own noise; 0 for a table.
+    """
+
+    log_rate: Callable[[float], float]
+    lowest: float
+    error: Callable[[float], float] = lambda level: 0.0
+
+
+def fit_tail(
+    levels: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    rows: int,
+    formula: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    features: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    caution: NDArray[np.float64],
+) -> Law:
+    """Fit ``log rate = formula + features @ coefficients`` to counts of alarms.
+
+    Parameters
+    ----------
+    levels : float64 array, shape (l,)
+        Increasing.
+    counts : int64 array, shape (b, l)
+        Alarms above each level on each of b simulated references.
+    rows : int
+        Rows on each reference.
+    formula, features : callable
+        Of levels, shape (l,) → (l,) and (l,) → (l, k).
+    caution : float64 array, shape (k,)
+        Standard deviation within which a coefficient is believed to lie around 0; infinite: unknown.
+
+    Returns
+    -------
+    Law
+    """
+    used = _usable(counts)
+    known, terms = formula(levels[used]), features(levels[used])
+    groups = np.array_split(np.arange(len(counts)), min(_GROUPS, len(counts)))
+
+    def solve(kept: NDArray[np.int64]) -> NDArray[np.float64]:
+        log_rate, weight = _log_rates(counts[kept][:, used], rows)
+        left = np.concatenate([terms * weight[:, np.newaxis], np.diag(1.0 / caution)])
+        right = np.concatenate([(log_rate - known) * weight, np.zeros(len(caution))])
+        return np.asarray(np.linalg.lstsq(left, right, rcond=None)[0])
+
+    everything = np.arange(len(counts))
+    coefficients = solve(everything)
+    left_out = np.array([solve(np.setdiff1d(everything, group)) for group in groups])
+
+    def at(level: float) -> NDArray[np.float64]:
+        return features(np.array([level]))[0]
+
+    return Law(
+        lambda level: float(formula(np.array([level]))[0] + at(level) @ coefficients),
+        float(levels[used][0]),
+        lambda level: _jackknife(left_out @ at(level)),
+    )
+
+
+def fit_scaled_tail(
+    levels: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    rows: int,
+    formula: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+) -> Law:
+    """Fit ``log rate = formula(level / scale) + constant``, with both unknown; arguments as `fit_tail`."""
+    used = _usable(counts)
+
+    def solve(kept: NDArray[np.int64]) -> tuple[float, float]:
+        log_rate, weight = _log_rates(counts[kept][:, used], rows)
+        left = log_rate - formula(levels[used] / _SCALES[:, np.newaxis])
+        # The constant is believed to lie within ±1 or so: it keeps the scale from running away.
+        constants = (left * weight**2).sum(axis=1) / ((weight**2).sum() + 1.0)
+        misfit = (((left - constants[:, np.newaxis]) * weight) ** 2).sum(axis=1) + constants**2
+        best = int(np.argmin(misfit))
+        return float(_SCALES[best]), float(constants[best])
+
+    everything = np.arange(len(counts))
+    groups = np.array_split(everything, min(_GROUPS, len(counts)))
+    scale, constant = solve(everything)
+    left_out = [solve(np.setdiff1d(everything, group)) for group in groups]
+
+    def log_rate(level: float, scale: float = scale, constant: float = constant) -> float:
+        return float(formula(np.array([level / scale]))[0]) + constant
+
+    return Law(
+        log_rate,
+        float(levels[used][0]),
+        lambda level: _jackknife(np.array([log_rate(level, *each) for each in left_out])),
+    )
+
+
+def _usable(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Levels on the falling side with enough alarms; at least the two highest that ever alarmed."""
+    total = counts.sum(axis=0)
+    peak = int(np.argmax(total))
+    used = np.flatnonzero((total >= _FEWEST) & (np.arange(len(total)) >= peak))
+    return used if len(used) >= 2 else np.flatnonzero(total > 0)[-2:]
+
+
+def _log_rates(counts: NDArray[np.int64], rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Log rates at each level and the weight of each: the inverse of its error over references."""
+    mean = np.maximum(counts.mean(axis=0), 0.5 / len(counts))
+    error = counts.std(axis=0, ddof=1) / math.sqrt(len(counts)) / mean
+    poisson = 1.0 / np.sqrt(np.maximum(counts.sum(axis=0), 1))
+    return np.log(mean / rows), 1.0 / np.hypot(np.maximum(error, poisson), 0.02)
+
+
+def _jackknife(values: NDArray[np.float64]) -> float:
+    """Standard error of a value from its values with one group left out."""
+    groups = len(values)
+    return math.sqrt((groups - 1) / groups * float(((values - values.mean()) ** 2).sum()))

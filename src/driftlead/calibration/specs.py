@@ -1,0 +1,99 @@
+"""What is calibrated: how a test is built, and how its false alarms are counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftlead.detectors import NMDDM, Detector, IncrementalKS, PageHinkley
+from driftlead.errors import InvalidParameterError
+from driftlead.ranks import SortedReference
+from driftlead.rates import Direction
+
+__all__ = ["DetectorSpec", "incremental_ks", "nmddm", "page_hinkley"]
+
+Build = Callable[[SortedReference, NDArray[np.float64], NDArray[np.bool_]], Detector]
+
+
+@dataclass(frozen=True)
+class DetectorSpec:
+    """A test to calibrate; for the three of this library, use the functions of this module.
+
+    Parameters
+    ----------
+    name : str
+        Name of the detector in thresholds and report.
+    build : callable
+        ``build(reference, threshold, categorical)`` returns a detector over the reference's d signals
+        with the thresholds, shape (d,); infinite ones must be accepted. ``categorical``, shape (d,),
+        marks signals whose values are codes.
+    window : int or None
+        Rows without an alarm after which an excursion is over; None for a detector that restarts
+        itself after every alarm.
+    ordered_only : bool
+        Whether the test needs an order, so that categorical signals are not watched.
+    law : {"incremental_ks", "page_hinkley", "nmddm"} or None
+        Whose rate is known for independent observations; None has everything simulated.
+    delta, direction, bins
+        Parameters that the law needs.
+
+    Raises
+    ------
+    InvalidParameterError
+        When the window is below 1.
+    """
+
+    name: str
+    build: Build
+    window: int | None
+    ordered_only: bool = True
+    law: Literal["incremental_ks", "page_hinkley", "nmddm"] | None = None
+    delta: float = 0.25
+    direction: Direction = "both"
+    bins: int = 8
+
+    def __post_init__(self) -> None:
+        if self.window is not None and self.window < 1:
+            raise InvalidParameterError("window", "at least 1", self.window)
+
+
+def incremental_ks(window: int = 500) -> DetectorSpec:
+    """Return `IncrementalKS` against a fixed reference."""
+    return DetectorSpec(
+        "incremental_ks",
+        lambda reference, threshold, _: IncrementalKS(reference, window, threshold=threshold),
+        window,
+        law="incremental_ks",
+    )
+
+
+def page_hinkley(delta: float = 0.25, direction: Direction = "both") -> DetectorSpec:
+    """Return `PageHinkley` on normal scores."""
+    return DetectorSpec(
+        "page_hinkley",
+        lambda reference, threshold, _: PageHinkley(
+            reference, delta=delta, direction=direction, threshold=threshold
+        ),
+        None,
+        law="page_hinkley",
+        delta=delta,
+        direction=direction,
+    )
+
+
+def nmddm(window: int = 500, bins: int = 8) -> DetectorSpec:
+    """Return `NMDDM` in its default form."""
+    return DetectorSpec(
+        "nmddm",
+        lambda reference, threshold, categorical: NMDDM(
+            reference, window, bins, categorical=categorical, threshold=threshold
+        ),
+        window,
+        ordered_only=False,
+        law="nmddm",
+        bins=bins,
+    )

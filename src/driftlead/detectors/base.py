@@ -1,0 +1,355 @@
+"""What every detector is: a row goes in, one statistic and one verdict per signal come out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from driftlead.detectors import _arguments
+from driftlead.errors import DriftleadError, InvalidDataError, ReferenceMismatchError, StateError
+from driftlead.ranks import SortedReference
+
+__all__ = ["Detector", "Trace"]
+
+_Array = TypeVar("_Array", bound=np.ndarray[Any, Any])
+_Outputs = tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int32] | None]
+_FLOAT64 = np.dtype(np.float64)
+
+
+class Trace(NamedTuple):
+    """What a detector said after each of several rows.
+
+    Attributes
+    ----------
+    statistic : array of float64, shape (n, d)
+        The statistic of each signal after each row.
+    alarm : array of bool, shape (n, d)
+        Whether it exceeded its threshold.
+    change_point : array of int32, shape (n, d), or None
+        How many of the signal's latest values lie after the estimated change, where the detector
+        estimates one.
+    """
+
+    statistic: NDArray[np.float64]
+    alarm: NDArray[np.bool_]
+    change_point: NDArray[np.int32] | None = None
+
+
+class Detector(ABC):
+    """A sequential test on each of d signals, all signals in one object and one call per batch.
+
+    A NaN is a missing value: it is counted in `missing`, passed over, and leaves the statistic as it
+    was. A detector is not thread-safe, but its kernels release the GIL.
+
+    A subclass keeps arrays whose first axis is the signal. It implements `_advance_columns` and, if it
+    works on ranks, `_advance_slots`. Both get and fill arrays of shape (d, rows), add the present
+    values to ``self._count``, leave the latest statistics in ``self._current``, and return whether any
+    row alarmed. It also implements `_clear`, `_state` and `_restored`.
+
+    Parameters
+    ----------
+    reference : SortedReference or None
+        Where values are located, for a detector that works on ranks.
+    count : array of shape (d,)
+        Present values of each signal, counted in place.
+    current : array of float64, shape (d,)
+        Latest statistic of each signal, kept in place.
+    threshold : array of float64, shape (d,)
+        A signal alarms when its statistic exceeds this.
+    """
+
+    kind: ClassVar[str]
+    """Name of the detector in states, metrics and registries."""
+    version: ClassVar[int] = 1
+    """Layout of what `state` returns."""
+    _finds_change_point: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        reference: SortedReference | None,
+        count: NDArray[Any],
+        current: NDArray[np.float64],
+        threshold: NDArray[np.float64],
+    ) -> None:
+        self._reference = reference
+        self._count = count
+        self._current = current
+        self._threshold = threshold
+        self._n_seen = 0
+        # One row's input and output, allocated once: update() must cost little more than its kernel.
+        d = len(count)
+        self._row = np.empty(d)
+        self._row_columns = self._row[:, np.newaxis]
+        self._row_slots = np.empty((d, 1), dtype=np.int32)
+        self._row_out = self._outputs(1)
+
+    @property
+    def n_signals(self) -> int:
+        """Number of signals d."""
+        return len(self._count)
+
+    @property
+    def n_seen(self) -> int:
+        """Rows fed since construction or `reset`, missing values included."""
+        return self._n_seen
+
+    @property
+    def missing(self) -> NDArray[np.int64]:
+        """How many of those rows lacked each signal, shape (d,), read-only."""
+        return _frozen(self._n_seen - self._count.astype(np.int64))
+
+    @property
+    def statistic(self) -> NDArray[np.float64]:
+        """The statistic of each signal after the latest row, shape (d,), read-only."""
+        return _frozen(self._current.copy())
+
+    @property
+    def threshold(self) -> NDArray[np.float64]:
+        """The threshold of each signal, shape (d,), read-only."""
+        return _frozen(self._threshold.copy())
+
+    @property
+    def alarms(self) -> NDArray[np.bool_]:
+        """Whether each statistic exceeded its threshold after the latest row, shape (d,), read-only."""
+        return _frozen(self._current > self._threshold)
+
+    @property
+    def reference(self) -> SortedReference | None:
+        """The reference in which values are located, if there is one."""
+        return self._reference
+
+    def update(self, x: ArrayLike) -> bool:
+        """Feed one row.
+
+        Parameters
+        ----------
+        x : float, or array of shape (d,)
+            The row; a scalar where there is one signal. NaN is a missing value.
+
+        Returns
+        -------
+        bool
+            Whether any signal alarms.
+
+        Raises
+        ------
+        InvalidDataError
+            The row is not numeric or has another shape. Nothing has been fed then.
+        """
+        row = self._row
+        if type(x) is np.ndarray and x.dtype is _FLOAT64 and x.shape == row.shape:
+            row[:] = x
+        else:
+            row[:] = _arguments.row(x, len(row))
+        alarmed = self._advance_columns(self._row_columns, self._row_slots, *self._row_out)
+        self._n_seen += 1
+        return alarmed
+
+    def update_many(self, X: ArrayLike) -> Trace:
+        """Feed several rows; the same, bit for bit, as `update` on each.
+
+        Parameters
+        ----------
+        X : array of shape (n, d), or (n,) where there is one signal
+            Rows in the order in which they were observed. NaN is a missing value.
+
+        Returns
+        -------
+        Trace
+
+        Raises
+        ------
+        InvalidDataError
+            The rows are not numeric or have another shape. Nothing has been fed then.
+        """
+        columns = np.ascontiguousarray(_arguments.rows(X, self.n_signals).T)
+        rows = columns.shape[1]
+        out = self._outputs(rows)
+        self._advance_columns(columns, np.empty(columns.shape, dtype=np.int32), *out)
+        self._n_seen += rows
+        return _trace(*out)
+
+    def update_located(self, slots: ArrayLike) -> Trace:
+        """Feed several rows that were already located in `reference`; the same as `update_many`.
+
+        Parameters
+        ----------
+        slots : array of int32, shape (n, d)
+            What ``detector.reference.locate(X)`` returns.
+
+        Returns
+        -------
+        Trace
+
+        Raises
+        ------
+        InvalidDataError
+            The detector has no reference, or the slots are not of it. Nothing has been fed then.
+        """
+        if self._reference is None:
+            raise InvalidDataError("this detector works on values, not on ranks: it has no reference")
+        located = _arguments.slots(slots, self._reference)
+        rows = located.shape[1]
+        out = self._outputs(rows)
+        self._advance_slots(located, *out)
+        self._n_seen += rows
+        return _trace(*out)
+
+    def reset(self) -> None:
+        """Forget every row, as if newly constructed; parameters and reference stay."""
+        self._n_seen = 0
+        self._count[:] = 0
+        self._current[:] = 0.0
+        self._clear()
+
+    def state(self, *, with_reference: bool = True) -> dict[str, Any]:
+        """Return all that is needed to continue elsewhere, bit for bit, as plain arrays and scalars.
+
+        Parameters
+        ----------
+        with_reference : bool
+            Whether the reference goes along. Without it, whoever restores must hand over an equal one.
+
+        Returns
+        -------
+        dict
+            Fit for `driftlead.state`; holds copies.
+        """
+        state: dict[str, Any] = {
+            "kind": self.kind,
+            "version": self.version,
+            "n_seen": self._n_seen,
+            "count": self._count.astype(np.int64),
+            "threshold": self._threshold.copy(),
+            "statistic": self._current.copy(),
+            "reference": None,
+            "reference_digest": None,
+        }
+        if self._reference is not None:
+            state["reference_digest"] = self._reference.digest()
+            if with_reference:
+                state["reference"] = self._reference.to_state()
+        return state | self._state()
+
+    @classmethod
+    def from_state(
+        cls, state: Mapping[str, Any], reference: ArrayLike | SortedReference | None = None
+    ) -> Self:
+        """Return a detector that continues where `state` was taken.
+
+        Parameters
+        ----------
+        state : mapping
+            What `state` returned, under this version of driftlead or an older one.
+        reference : SortedReference or its samples, optional
+            The reference, where the state does not hold it.
+
+        Raises
+        ------
+        StateError
+            The state is of another kind, newer than this version, incomplete or inconsistent.
+        ReferenceMismatchError
+            The reference handed over is not the one that the state was taken with.
+        """
+        if state.get("kind") != cls.kind:
+            raise StateError(f"the state is of kind {state.get('kind')!r}, expected {cls.kind!r}")
+        version = state.get("version")
+        if not isinstance(version, int) or not 1 <= version <= cls.version:
+            raise StateError(f"the state has version {version!r}, this driftlead reads 1 to {cls.version}")
+        try:
+            detector = cls._restored(state, _stored_reference(state, reference))
+            detector._restore_common(state)
+        except (StateError, ReferenceMismatchError):
+            raise
+        except (DriftleadError, KeyError, TypeError, ValueError, IndexError) as error:
+            raise StateError(f"the state is incomplete or inconsistent ({error})") from error
+        return detector
+
+    def _restore_common(self, state: Mapping[str, Any]) -> None:
+        shape = (self.n_signals,)
+        self._n_seen = int(state["n_seen"])
+        self._count[:] = _arguments.stored(state, "count", np.int64, shape)
+        if np.any(self._count < 0) or np.any(self._count > self._n_seen):
+            raise StateError("the state counts more values than rows")
+        self._current[:] = _arguments.stored(state, "statistic", np.float64, shape)
+        if np.isnan(self._current).any():
+            raise StateError("the state's statistic is not a number")
+
+    def _outputs(self, rows: int) -> _Outputs:
+        """Return columns for statistic, alarm and, where the detector finds them, change points."""
+        shape = (len(self._count), rows)
+        return (
+            np.empty(shape),
+            np.empty(shape, dtype=np.bool_),
+            np.empty(shape, dtype=np.int32) if self._finds_change_point else None,
+        )
+
+    def _advance_columns(
+        self,
+        columns: NDArray[np.float64],
+        slots: NDArray[np.int32],
+        statistic: NDArray[np.float64],
+        alarm: NDArray[np.bool_],
+        change_point: NDArray[np.int32] | None,
+    ) -> bool:
+        """Feed values, by way of their slots unless a subclass works on the values themselves."""
+        assert self._reference is not None
+        located = self._reference.locate_columns(columns, slots)
+        return self._advance_slots(located, statistic, alarm, change_point)
+
+    @abstractmethod
+    def _advance_slots(
+        self,
+        slots: NDArray[np.int32],
+        statistic: NDArray[np.float64],
+        alarm: NDArray[np.bool_],
+        change_point: NDArray[np.int32] | None,
+    ) -> bool:
+        """Feed slots, shape (d, rows), and fill the outputs."""
+
+    @abstractmethod
+    def _clear(self) -> None:
+        """Set the subclass's own arrays to their initial values."""
+
+    @abstractmethod
+    def _state(self) -> dict[str, Any]:
+        """Return the subclass's own parameters and arrays, copied."""
+
+    @classmethod
+    @abstractmethod
+    def _restored(cls, state: Mapping[str, Any], reference: SortedReference | None) -> Self:
+        """Return a detector with the parameters and arrays that `_state` returned."""
+
+
+def _trace(
+    statistic: NDArray[np.float64], alarm: NDArray[np.bool_], change_point: NDArray[np.int32] | None
+) -> Trace:
+    """Turn columns to rows."""
+    return Trace(statistic.T, alarm.T, None if change_point is None else change_point.T)
+
+
+def _frozen(array: _Array) -> _Array:
+    array.flags.writeable = False
+    return array
+
+
+def _stored_reference(
+    state: Mapping[str, Any], handed: ArrayLike | SortedReference | None
+) -> SortedReference | None:
+    """Return the state's reference, or the one handed over in its place once proven equal."""
+    digest, held = state["reference_digest"], state["reference"]
+    if digest is None:
+        return None
+    if handed is None:
+        if held is None:
+            raise StateError("the state holds no reference, so one must be handed over")
+        reference = SortedReference.from_state(held)
+    else:
+        reference = handed if isinstance(handed, SortedReference) else SortedReference(handed)
+    if reference.digest() != digest:
+        raise ReferenceMismatchError("the reference is not the one that the state was taken with")
+    return reference

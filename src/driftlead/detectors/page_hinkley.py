@@ -1,0 +1,196 @@
+"""Page-Hinkley test: whether the mean moved up or down."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from driftlead import thresholds
+from driftlead.detectors import _arguments
+from driftlead.detectors._kernels import page_hinkley as kernel
+from driftlead.detectors.base import Detector
+from driftlead.errors import InvalidParameterError, StateError
+from driftlead.ranks import SortedReference
+
+__all__ = ["PageHinkley"]
+
+_DIRECTIONS: tuple[str, ...] = get_args(thresholds.Direction)
+
+
+class PageHinkley(Detector):
+    r"""Page-Hinkley test on each signal, upward, downward or both.
+
+    After every value x the two gaps become
+
+    .. math::
+        g^+ \leftarrow \max(0,\ \alpha g^+ + (x - \mu - \delta)), \qquad
+        g^- \leftarrow \max(0,\ \alpha g^- - (x - \mu + \delta))
+
+    and the signal alarms when :math:`\max(g^+, g^-) > \lambda`, the statistic. Then it restarts: both
+    gaps and the running mean begin anew, while the row of the alarm keeps the statistic that alarmed.
+    With α = 1 and the running mean this is :math:`S_T - \min S_t` with
+    :math:`S_T = \sum_t (x_t - \bar x_t - \delta)`, term by term; α < 1 fades the gap itself, so that no
+    direction can alarm at the opposite change.
+
+    Without a reference, x is the raw value and μ its running mean, the current value included. With
+    one, x is the value's *normal score*: its rank in the reference, ties and the place between two
+    reference values drawn at random from ``seed``, as a standard normal quantile. Then μ = 0, and
+    neither unit nor tails of the signal matter.
+
+    An infinite value deviates by the largest float there is, so it alarms at once, and does not
+    enter the running mean.
+
+    Parameters
+    ----------
+    reference : array of shape (n,) or (n, d), SortedReference, or None
+        Reference sample of each signal.
+    n_signals : int, optional
+        Number of signals without a reference, 1 by default.
+    delta : float or array of shape (d,)
+        Slack δ ≥ 0: deviations up to this are tolerated. In the unit of x.
+    threshold : float, array of shape (d,), or None
+        λ > 0, in the unit of x. None: from ``false_alarm_every``, which needs a reference. Thresholds
+        from the budget are computed for α = 1, and hold a fortiori for less.
+    direction : {"both", "up", "down"}
+        Which changes of the mean to look for.
+    alpha : float
+        Fading factor α of the gaps, 0 < α ≤ 1.
+    false_alarm_every : float
+        Budget of one signal: rows per false alarm, where ``threshold`` is None.
+    seed : int
+        Seed of the random ranks.
+
+    Raises
+    ------
+    InvalidParameterError
+        A parameter breaks its rule.
+    InvalidDataError
+        The reference is not numeric, misshapen or empty.
+
+    References
+    ----------
+    Page, E. S. (1954). Continuous inspection schemes. Biometrika 41(1/2), section 2.
+    Hinkley, D. V. (1971). Inference about the change-point from cumulative sum tests. Biometrika 58(3).
+    Gama, J. et al. (2014). A survey on concept drift adaptation. ACM Computing Surveys 46(4), section 3.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(7)
+    >>> detector = PageHinkley(delta=0.1, threshold=20.0)
+    >>> stream = np.concatenate([rng.normal(size=200), rng.normal(loc=1.0, size=50)])
+    >>> [row for row, x in enumerate(stream) if detector.update(x)]
+    [210]
+    """
+
+    kind: ClassVar[str] = "page_hinkley"
+
+    def __init__(
+        self,
+        reference: ArrayLike | SortedReference | None = None,
+        n_signals: int | None = None,
+        delta: float | ArrayLike = 0.005,
+        threshold: float | ArrayLike | None = 50.0,
+        direction: thresholds.Direction = "both",
+        alpha: float = 1.0,
+        *,
+        false_alarm_every: float = 1_000_000,
+        seed: int = 0,
+    ) -> None:
+        located, d = _arguments.reference_and_signals(reference, n_signals)
+        slack = _arguments.per_signal(
+            "delta", delta, d, "at least 0 and finite", lambda v: (v >= 0) & np.isfinite(v)
+        )
+        self._direction: thresholds.Direction = _arguments.choice("direction", direction, _DIRECTIONS)  # type: ignore[assignment]
+        self._alpha = _arguments.number(
+            "alpha", alpha, "greater than 0 and at most 1", lambda a: 0.0 < a <= 1.0
+        )
+        self._seed = _arguments.integer("seed", seed, 0, 2**63 - 1)
+        if threshold is None and located is None:
+            raise InvalidParameterError("threshold", "given where there is no reference", None)
+
+        def from_budget(budget: float) -> list[float]:
+            assert located is not None
+            solve = functools.cache(lambda n, v: thresholds.page_hinkley(budget, n, v, self._direction))
+            return [solve(int(n), float(v)) for n, v in zip(located.sizes, slack, strict=True)]
+
+        self._cells = cells = np.zeros((d, kernel.CELLS))
+        cells[:, kernel.DELTA] = slack
+        cells[:, kernel.THRESHOLD] = _arguments.thresholds(threshold, d, false_alarm_every, from_budget)
+        cells[:, kernel.ALPHA] = self._alpha
+        cells[:, kernel.RISES] = self._direction in ("both", "up")
+        cells[:, kernel.FALLS] = self._direction in ("both", "down")
+        self._one_raw_value = d == 1 and located is None
+        super().__init__(
+            located, cells[:, kernel.COUNT], cells[:, kernel.CURRENT], cells[:, kernel.THRESHOLD]
+        )
+
+    def update(self, x: ArrayLike) -> bool:  # noqa: D102
+        if self._one_raw_value and isinstance(x, float):
+            self._n_seen += 1
+            alarmed: bool = kernel.advance_value(self._cells, x)
+            return alarmed
+        return super().update(x)
+
+    update.__doc__ = Detector.update.__doc__
+
+    def _advance_columns(
+        self,
+        columns: NDArray[np.float64],
+        slots: NDArray[np.int32],
+        statistic: NDArray[np.float64],
+        alarm: NDArray[np.bool_],
+        change_point: NDArray[np.int32] | None,
+    ) -> bool:
+        if self._reference is not None:
+            return super()._advance_columns(columns, slots, statistic, alarm, change_point)
+        alarmed: bool = kernel.advance_values(columns, self._cells, statistic, alarm)
+        return alarmed
+
+    def _advance_slots(
+        self,
+        slots: NDArray[np.int32],
+        statistic: NDArray[np.float64],
+        alarm: NDArray[np.bool_],
+        change_point: NDArray[np.int32] | None,
+    ) -> bool:
+        reference = self._reference
+        assert reference is not None
+        alarmed: bool = kernel.advance_scores(
+            slots, reference.cumulative, reference.offsets, self._seed, self._n_seen, self._cells,
+            statistic, alarm,
+        )  # fmt: skip
+        return alarmed
+
+    def _clear(self) -> None:
+        self._cells[:, : kernel.KEPT] = 0.0
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "delta": self._cells[:, kernel.DELTA].copy(),
+            "direction": self._direction,
+            "alpha": self._alpha,
+            "seed": self._seed,
+            "gaps": self._cells[:, : kernel.KEPT].copy(),
+        }
+
+    @classmethod
+    def _restored(cls, state: Mapping[str, Any], reference: SortedReference | None) -> Self:
+        detector = cls(
+            reference,
+            n_signals=len(state["threshold"]),
+            delta=state["delta"],
+            threshold=state["threshold"],
+            direction=state["direction"],
+            alpha=state["alpha"],
+            seed=state["seed"],
+        )
+        gaps = _arguments.stored(state, "gaps", np.float64, (detector.n_signals, kernel.KEPT))
+        detector._cells[:, : kernel.KEPT] = gaps
+        if not np.isfinite(gaps).all():
+            raise StateError("the state's gaps are not finite")
+        return detector

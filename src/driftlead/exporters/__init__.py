@@ -1,0 +1,1 @@
+"""A monitor's snapshot in the formats that other systems read."""

@@ -1,0 +1,119 @@
+"""Counts of observations per signal and reference bin: they add up over time and over replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftlead.signals import Signal
+
+__all__ = ["BinCounter", "SignalBins"]
+
+NUMERIC_BINS = 10
+CATEGORY_BINS = 31
+
+
+@dataclass(frozen=True, eq=False)
+class SignalBins:
+    """The bins of one signal.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        One label per bin: ``"0"``, ``"1"``, … from low to high for a numeric signal, the category's code for
+        a categorical one, then ``"other"`` (categorical only: a category outside the list) and ``"missing"``.
+    of_slot : ndarray of int64, shape (2 * n_distinct + 1,)
+        Bin of each slot that `driftlead.ranks.SortedReference.locate` can answer.
+    reference_ratio : ndarray, shape (n_bins,)
+        Share of the reference in each bin, smoothed by half an observation so that none is 0.
+    """
+
+    labels: tuple[str, ...]
+    of_slot: NDArray[np.int64]
+    reference_ratio: NDArray[np.float64]
+
+    @classmethod
+    def from_sample(cls, signal: Signal, sample: NDArray[np.float64], missing: int) -> SignalBins:
+        """Place bins on the quantiles, or on the categories, of a signal's reference sample.
+
+        Examples
+        --------
+        >>> bins = SignalBins.from_sample(Signal("a"), np.array([0.0, 0.0, 1.0]), missing=1)
+        >>> bins.labels, bins.of_slot.tolist()
+        (('0', '1', 'missing'), [0, 0, 1, 1, 1])
+        """
+        distinct, counts = np.unique(sample, return_counts=True)
+        if signal.kind == "categorical":
+            labels, of_slot = _category_bins(distinct, counts)
+        else:
+            labels, of_slot = _quantile_bins(counts)
+        labels = (*labels, "missing")
+        observed = np.zeros(len(labels))
+        np.add.at(observed, of_slot[1::2], counts)
+        observed[-1] = missing
+        ratio = (observed + 0.5) / (observed.sum() + 0.5 * len(observed))
+        return cls(labels, of_slot, ratio)
+
+
+class BinCounter:
+    """Running count of every bin of every signal.
+
+    Parameters
+    ----------
+    bins : sequence of SignalBins
+        One per signal.
+
+    Attributes
+    ----------
+    counts : ndarray of int64, shape (total number of bins,)
+        Observations per bin, signal after signal.
+    """
+
+    def __init__(self, bins: Sequence[SignalBins]) -> None:
+        self.bins = tuple(bins)
+        sizes = [len(each.labels) for each in self.bins]
+        self._first_bin = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        # One flat table for all signals: entry 0 of each is the missing value's slot, -1.
+        self._table = np.concatenate(
+            [
+                np.concatenate([[len(each.labels) - 1], each.of_slot]) + first
+                for each, first in zip(self.bins, self._first_bin[:-1], strict=True)
+            ]
+        )
+        entries = [len(each.of_slot) + 1 for each in self.bins]
+        self._first_entry = np.concatenate([[0], np.cumsum(entries)[:-1]]).astype(np.int64) + 1
+        self.counts = np.zeros(int(self._first_bin[-1]), dtype=np.int64)
+
+    def add(self, slots: NDArray[np.int32]) -> None:
+        """Count located rows, of shape (rows, n_signals)."""
+        located = self._table[slots + self._first_entry]
+        self.counts += np.bincount(located.ravel(), minlength=len(self.counts))
+
+    def of_signal(self, index: int) -> NDArray[np.int64]:
+        """Return the counts of one signal's bins, as a copy."""
+        return self.counts[self._first_bin[index] : self._first_bin[index + 1]].copy()
+
+
+def _quantile_bins(counts: NDArray[np.int64]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Bins of about equal reference mass. Ties stay together; a gap belongs to the bin above it."""
+    middle = (np.cumsum(counts) - counts / 2) / counts.sum()
+    _, of_distinct = np.unique(np.floor(middle * NUMERIC_BINS), return_inverse=True)
+    of_slot = np.empty(2 * len(counts) + 1, dtype=np.int64)
+    of_slot[1::2] = of_distinct
+    of_slot[:-1:2] = of_distinct
+    of_slot[-1] = of_distinct[-1]
+    return tuple(str(number) for number in range(of_distinct.max() + 1)), of_slot
+
+
+def _category_bins(
+    distinct: NDArray[np.float64], counts: NDArray[np.int64]
+) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """One bin for each of the most frequent categories, and ``other``."""
+    kept = np.sort(np.argsort(-counts, kind="stable")[:CATEGORY_BINS])
+    other = len(kept)
+    of_slot = np.full(2 * len(distinct) + 1, other, dtype=np.int64)
+    of_slot[2 * kept + 1] = np.arange(len(kept))
+    return (*(f"{distinct[index]:g}" for index in kept), "other"), of_slot

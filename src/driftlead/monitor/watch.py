@@ -1,0 +1,149 @@
+"""One detector over the signals that it can watch, with the alarms that it raised."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftlead.detectors import NMDDM, Detector, IncrementalKS, PageHinkley
+from driftlead.monitor.settings import MonitorSettings
+from driftlead.monitor.snapshot import Alarm, DetectorSnapshot
+from driftlead.ranks import SortedReference
+from driftlead.reference import ReferenceProfile
+
+__all__ = ["Watch", "build_watches", "excursions"]
+
+
+class Watch:
+    """One detector over the columns that it can watch, and its alarms so far.
+
+    Parameters
+    ----------
+    name : str
+        The detector's name in `driftlead.detectors.DETECTORS`.
+    detector : Detector
+        One object over all watched signals.
+    columns : ndarray of int64
+        Which of the monitor's columns the detector watches.
+    signals : tuple of str
+        Their names.
+    window : int
+        Rows without an alarm after which an excursion is over.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        detector: Detector,
+        columns: NDArray[np.int64],
+        signals: tuple[str, ...],
+        window: int,
+    ) -> None:
+        self.name = name
+        self.detector = detector
+        self.columns = columns
+        self.signals = signals
+        self.window = window
+        self.alarms = np.zeros(len(columns), dtype=np.int64)
+        self.first_alarm_row = np.zeros(len(columns), dtype=np.int64)
+        self.last_alarm_row = np.zeros(len(columns), dtype=np.int64)
+
+    def detect(self, slots: NDArray[np.int32], rows_before: int) -> list[Alarm]:
+        """Take located rows of all the monitor's columns; return the alarms that open an excursion."""
+        trace = self.detector.update_located(np.ascontiguousarray(slots[:, self.columns]))
+        if not trace.alarm.any():
+            return []
+        rows, columns, first = excursions(trace.alarm, rows_before + 1, self.last_alarm_row, self.window)
+        np.add.at(self.alarms, columns[first], 1)
+        np.maximum.at(self.last_alarm_row, columns, rows)
+        fresh = first & (self.first_alarm_row[columns] == 0)
+        # Rows ascend within a column, so writing backwards leaves the earliest.
+        self.first_alarm_row[columns[fresh][::-1]] = rows[fresh][::-1]
+        return [
+            Alarm(
+                row=int(row),
+                signal=self.signals[column],
+                detector=self.name,
+                statistic=float(trace.statistic[row - rows_before - 1, column]),
+                threshold=float(self.detector.threshold[column]),
+            )
+            for row, column in zip(rows[first], columns[first], strict=True)
+        ]
+
+    def snapshot(self, rows: int) -> DetectorSnapshot:
+        """Return the state after so many rows, as plain data."""
+        raised = self.last_alarm_row > 0
+        return DetectorSnapshot(
+            name=self.name,
+            columns=self.columns,
+            statistic=self.detector.statistic.copy(),
+            threshold=self.detector.threshold.copy(),
+            drifting=raised & (rows - self.last_alarm_row < self.window),
+            alarms=self.alarms.copy(),
+            first_alarm_row=self.first_alarm_row.copy(),
+            last_alarm_row=self.last_alarm_row.copy(),
+        )
+
+
+def build_watches(profile: ReferenceProfile, settings: MonitorSettings) -> list[Watch]:
+    """One detector object per test, over all the signals that it can watch, within the shared budget."""
+    categorical = np.array([signal.kind == "categorical" for signal in profile.signals])
+    every, ordered = np.arange(profile.n_signals), np.flatnonzero(~categorical)
+    columns = {name: every if name == "nmddm" else ordered for name in settings.detectors}
+    columns = {name: watched for name, watched in columns.items() if len(watched)}
+    pairs = sum(len(watched) for watched in columns.values())
+    return [
+        Watch(
+            name,
+            _detector(
+                name,
+                SortedReference([profile.samples[index] for index in watched]),
+                categorical[watched],
+                settings,
+                settings.false_alarm_every * pairs,
+            ),
+            watched,
+            tuple(profile.signals[index].name for index in watched),
+            settings.window,
+        )
+        for name, watched in columns.items()
+    ]
+
+
+def _detector(
+    name: str,
+    reference: SortedReference,
+    categorical: NDArray[np.bool_],
+    settings: MonitorSettings,
+    false_alarm_every: float,
+) -> Detector:
+    if name == "page_hinkley":
+        return PageHinkley(
+            reference,
+            delta=settings.delta,
+            threshold=None,
+            direction=settings.direction,
+            false_alarm_every=false_alarm_every,
+            seed=settings.seed,
+        )
+    if name == "incremental_ks":
+        return IncrementalKS(reference, window=settings.window, false_alarm_every=false_alarm_every)
+    return NMDDM(
+        reference,
+        window=settings.window,
+        bins=settings.bins,
+        categorical=categorical,
+        false_alarm_every=false_alarm_every,
+    )
+
+
+def excursions(
+    alarm: NDArray[np.bool_], first_row: int, last_alarm_row: NDArray[np.int64], window: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Alarming rows by column, and which of them open an excursion: a window or more after the one before."""
+    columns, offsets = np.nonzero(alarm.T)
+    rows = offsets + first_row
+    before = np.concatenate([[0], rows[:-1]])
+    opens = np.concatenate([[True], columns[1:] != columns[:-1]])
+    before = np.where(opens, last_alarm_row[columns], before)
+    return rows, columns, (before == 0) | (rows - before >= window)

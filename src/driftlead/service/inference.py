@@ -1,0 +1,145 @@
+"""Inference in one thread of its own: decode, predict, encode, and hand the signals to the monitor.
+
+One thread, because a model's forward pass uses all cores by itself, because hooks on a module must not
+meet two batches at once, and because then the monitor sees rows in the order in which they were answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from driftlead.errors import InvalidDataError
+from driftlead.service.errors import RequestError
+from driftlead.service.metrics import ServiceMetrics
+from driftlead.service.predictor import Prediction, Predictor, TensorSpec
+from driftlead.service.tensors import Batch, decode_inputs, decode_request, encode_response, select_outputs
+
+__all__ = ["Exchange", "InferenceWorker", "Observer"]
+
+_log = logging.getLogger(__name__)
+
+
+class Observer(Protocol):
+    """The side of a monitor that serving sees; `driftlead.monitor.Monitor` is one."""
+
+    def observe(self, rows: ArrayLike) -> None:
+        """Take rows of signals; neither block nor raise."""
+        ...
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What is known so far of one request.
+
+    Attributes
+    ----------
+    id : str
+        The client's name for it once that is read, ours until then and where it has none.
+    rows : int
+        Rows answered.
+    """
+
+    id: str
+    rows: int = 0
+
+
+class InferenceWorker:
+    """A predictor behind its one thread.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        What predicts.
+    monitor : Observer
+        What is told of the signals of every answered row.
+    metrics : ServiceMetrics
+        Where phases, rows and classes are counted.
+    max_rows : int
+        Most rows in one request.
+    """
+
+    def __init__(
+        self, predictor: Predictor, monitor: Observer, metrics: ServiceMetrics, *, max_rows: int
+    ) -> None:
+        self._predictor = predictor
+        self._monitor = monitor
+        self._metrics = metrics
+        self._max_rows = max_rows
+        names = [signal.name for signal in predictor.signals]
+        self._class_column = names.index("prediction:class") if "prediction:class" in names else None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="driftlead-inference")
+        self.open = True
+
+    async def infer(self, body: bytes, exchange: Exchange) -> bytes:
+        """Answer one request body; waits for the thread, not for its own turn on the event loop.
+
+        Raises
+        ------
+        RequestError
+            400 or 413: the body does not fit. 500: the model failed. 503: closed.
+        """
+        if not self.open:
+            raise RequestError(503, "the service is shutting down", {"Retry-After": "1"})
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, body, exchange)
+
+    def close(self) -> None:
+        """Finish what was accepted, then end the thread."""
+        self.open = False
+        self._thread.shutdown(wait=True)
+
+    def _answer(self, body: bytes, exchange: Exchange) -> bytes:
+        started = perf_counter()
+        envelope = decode_request(body)
+        exchange.id = envelope.id or exchange.id
+        wanted = select_outputs(envelope, self._predictor.outputs)
+        batch = decode_inputs(
+            envelope,
+            self._predictor.inputs,
+            max_rows=self._max_rows,
+            allows_missing=self._predictor.allows_missing,
+        )
+        decoded = perf_counter()
+        try:
+            prediction = self._predictor.predict(batch.arrays)
+            predicted = perf_counter()
+            answer = self._encode(prediction, wanted, batch, exchange)
+        except InvalidDataError as error:
+            raise RequestError(400, f"inputs: {error}") from None
+        except Exception:
+            _log.exception("prediction failed, request %s", exchange.id, extra={"request_id": exchange.id})
+            message = "the model failed on this request; the server's log has the reason under its id"
+            raise RequestError(500, message) from None
+        exchange.rows = batch.rows
+        self._metrics.time_phases(decoded - started, predicted - decoded, perf_counter() - predicted)
+        self._record(prediction.signals, exchange)
+        return answer
+
+    def _encode(
+        self, prediction: Prediction, wanted: tuple[TensorSpec, ...], batch: Batch, exchange: Exchange
+    ) -> bytes:
+        for spec in wanted:
+            shape = prediction.outputs[spec.name].shape
+            expected = (batch.rows, *spec.shape[1:]) if spec.batched else spec.shape
+            if shape != expected:
+                raise ValueError(f"output {spec.name!r} must have shape {expected}, got {shape}")
+        return encode_response(
+            self._predictor.name, self._predictor.version, exchange.id, prediction.outputs, wanted
+        )
+
+    def _record(self, signals: NDArray[np.float64], exchange: Exchange) -> None:
+        """Tell metrics and monitor of answered rows; whatever goes wrong here, the answer stands."""
+        try:
+            self._monitor.observe(signals)
+            self._metrics.rows.inc(exchange.rows)
+            if self._class_column is not None:
+                self._metrics.count_classes(signals[:, self._class_column])
+        except Exception:
+            _log.exception("monitoring failed, request %s", exchange.id, extra={"request_id": exchange.id})

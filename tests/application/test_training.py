@@ -1,0 +1,211 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import train_model
+from dataloader import load
+from driftlead.errors import InvalidParameterError
+from evaluation.quality import evaluate
+from executor.training import TrainingError, train
+from model import artefact
+from model.config import ModelSettings
+from model.predictor import TorchPredictor
+from utils.environment import load_settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def short(**changes):
+    """Settings that train in a fraction of a second."""
+    return ModelSettings.model_validate({"training": {"epochs": 1, "batch_size": 128}, **changes})
+
+
+def test_the_digits_are_learnt(trained):
+    quality = evaluate(trained)
+    assert quality.n_rows == 450
+    assert quality.accuracy >= 0.98
+    assert quality.calibration_error < 0.03
+
+
+def test_the_same_seed_gives_the_same_model_bit_for_bit():
+    first, again, other = (train(short(seed=seed)).artefact for seed in (3, 3, 4))
+    assert first.model_hash == again.model_hash
+    for key, value in first.weights.items():
+        assert value.numpy().tobytes() == again.weights[key].numpy().tobytes()
+    assert not torch.equal(first.weights["output.weight"], other.weights["output.weight"])
+    assert not np.array_equal(first.splits.train, other.splits.train)
+
+
+def test_the_profile_is_of_the_reference_rows_as_served(trained):
+    data = load(trained.settings.data)
+    predictor = TorchPredictor(trained)
+    rows = trained.splits.reference
+    assert not np.intersect1d(rows, trained.splits.train).size
+    assert not np.intersect1d(rows, trained.splits.holdout).size
+    assert trained.profile.n_rows == len(rows)
+    served = predictor.predict_all(data.features[rows]).signals
+    for column, sample in enumerate(trained.profile.samples):
+        assert np.allclose(np.sort(served[:, column]), sample, rtol=1e-6)
+
+
+def test_progress_is_told():
+    epochs = []
+    train(short(training={"epochs": 3, "batch_size": 256}), on_epoch=epochs.append)
+    assert [epoch.number for epoch in epochs] == [1, 2, 3]
+    assert epochs[-1].loss < epochs[0].loss
+    assert epochs[-1].accuracy > epochs[0].accuracy
+
+
+def test_an_unknown_layer_is_refused_before_training():
+    epochs = []
+    with pytest.raises(
+        InvalidParameterError, match=r"monitored_layers must be 'all' or a list of conv1, conv2, hidden1"
+    ):
+        train(short(monitored_layers=["conv3"]), on_epoch=epochs.append)
+    with pytest.raises(InvalidParameterError, match="without repetition"):
+        train(short(monitored_layers=["conv1", "conv1"]), on_epoch=epochs.append)
+    assert epochs == []
+
+
+def test_divergence_is_said(tmp_path):
+    path = tmp_path / "huge.csv"
+    path.write_text("x,y\n" + "".join(f"{-3.4e38 if row % 4 else 3.4e38:g},{row % 2}\n" for row in range(40)))
+    data = {"source": "table", "path": path, "target": "y"}
+    with pytest.raises(
+        TrainingError, match=r"no finite number in epoch 1: lower training\.learning_rate, now 0\.005"
+    ):
+        train(short(data=data, training={"epochs": 2}))
+
+
+# --- the script -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Call ``train_model.py`` in an empty folder with the text of a configuration."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(text, *flags):
+        (tmp_path / "my.yaml").write_text(text)
+        return CliRunner().invoke(app(), ["--config", "my.yaml", *flags])
+
+    return call
+
+
+def app():
+    import typer
+
+    program = typer.Typer()
+    program.command()(train_model.main)
+    return program
+
+
+SHORT = "training: {epochs: 1, batch_size: 128}\n"
+
+
+def test_the_script_writes_a_model_and_says_what_is_next(run):
+    answer = run(SHORT, "--seed", "5", "--output", "made/here.pt")
+    assert answer.exit_code == 0, answer.output
+    model = artefact.load(Path("made/here.pt"))
+    assert model.settings.seed == 5
+    assert model.model_hash in answer.stdout
+    assert "hold-out accuracy" in answer.stdout
+    assert "python deployed_model.py --model made/here.pt" in answer.stdout
+
+
+def test_a_table_by_editing_the_configuration_alone(run, iris_csv):
+    text = f"data: {{source: table, path: {iris_csv}, target: species, ignore: [row], missing: impute}}\n"
+    answer = run(text + "training: {epochs: 30, batch_size: 16}\nnetwork: {hidden: [16, 8]}\n")
+    assert answer.exit_code == 0, answer.output
+    model = artefact.load(Path("model.pt"))
+    assert (model.name, model.input_shape, model.allows_missing) == ("iris", (4,), True)
+    assert evaluate(model).accuracy > 0.85
+    predictor = TorchPredictor(model)
+    assert [signal.name for signal in predictor.signals[:5]] == [
+        "feature:sepal length",
+        "feature:sepal width",
+        "feature:petal length",
+        "feature:petal width",
+        "activation:hidden1.mean",
+    ]
+    answer = predictor.predict({"input": np.array([[np.nan, 3.0, np.nan, 0.2]], np.float32)})
+    assert np.isfinite(answer.outputs["probabilities"]).all()
+    assert np.isnan(answer.signals[0, :4]).tolist() == [True, False, True, False]
+
+
+@pytest.mark.parametrize(("mode", "shape"), [("grayscale", (8, 8)), ("rgb", (8, 8, 3))])
+def test_images_by_editing_the_configuration_alone(run, digit_folder, mode, shape):
+    text = f"data: {{source: folder, path: '{digit_folder}', mode: {mode}, size: [8, 8]}}\n"
+    answer = run(text + "training: {epochs: 8, batch_size: 16}\n")
+    assert answer.exit_code == 0, answer.output
+    model = artefact.load(Path("model.pt"))
+    assert (model.input_shape, model.class_names) == (shape, ("nought", "one"))
+    assert evaluate(model).accuracy > 0.9
+
+
+@pytest.mark.parametrize(
+    ("text", "flags", "message"),
+    [
+        ("traning: {}", [], "my.yaml: unknown key traning: did you mean training?"),
+        ("training: {epochs: 0}", [], "my.yaml: training.epochs must be greater than or equal to 1, got 0"),
+        ("", ["--seed", "-1"], "seed must be greater than or equal to 0, got -1"),
+        ("", ["--config", "none.yaml"], "none.yaml not found"),
+        ("data: {source: table, path: x.csv, target: y}", [], "x.csv not found"),
+        (
+            "data: {source: folder, path: x}",
+            [],
+            "x must be a folder with one folder of images per class, found none",
+        ),
+        ("split: {train: 0.9}", [], "my.yaml: split: train, reference and holdout must add up to 1, got 1.4"),
+        (
+            "monitored_layers: [conv7]",
+            [],
+            "monitored_layers must be 'all' or a list of conv1, conv2, hidden1, got 'conv7'",
+        ),
+        ("", ["--output", "."], ". cannot be written (Is a directory); choose another output"),
+        (
+            "",
+            ["--output", "my.yaml/m.pt"],
+            "my.yaml/m.pt cannot be written (File exists); choose another output",
+        ),
+    ],
+)
+def test_the_script_answers_a_mistake_in_one_line(run, text, flags, message):
+    answer = run(text, *flags)
+    assert answer.exit_code == 2
+    assert answer.stderr == f"train_model: {message}\n"
+    assert not Path("model.pt").exists()
+
+
+def test_variables_reach_the_script(run, monkeypatch):
+    monkeypatch.setenv("DRIFTLEAD_TRAINING__EPOCHS", "none")
+    answer = run("")
+    assert answer.exit_code == 2
+    assert "DRIFTLEAD_TRAINING__EPOCHS (training.epochs) must be a valid integer" in answer.stderr
+
+
+def test_control_c_stops_cleanly(tmp_path):
+    (tmp_path / "long.yaml").write_text("training: {epochs: 10000}\n")
+    command = [sys.executable, str(ROOT / "train_model.py"), "--config", "long.yaml"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "FORCE_COLOR": "1"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes) as process:
+        process.stdout.read(1)  # the progress bar is there
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == "train_model: stopped, nothing was written\n"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["long.yaml"]
+
+
+def test_the_shipped_configuration_trains_within_its_own_limits():
+    settings = load_settings(ModelSettings, ROOT / "configs/model.yaml", environ={}, env_file=None)
+    assert settings.output == Path("model.pt")
+    assert (settings.split.train, settings.split.reference, settings.split.holdout) == (0.5, 0.25, 0.25)

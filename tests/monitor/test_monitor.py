@@ -1,0 +1,290 @@
+"""The monitor watches, counts, and never gets in the way."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from driftlead.errors import InvalidDataError, InvalidParameterError
+from driftlead.monitor import Monitor, MonitorSettings
+from driftlead.monitor.watch import excursions
+from driftlead.reference import ReferenceProfile
+from driftlead.signals import Signal
+from tests.monitor.conftest import draw
+
+
+def wait_until(condition, seconds=30.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true in time"
+        time.sleep(0.005)
+
+
+def test_quiet_without_drift_and_all_three_detectors_alarm_on_it(profile, settings, rng):
+    monitor = Monitor(profile, settings)
+    monitor.process(draw(rng, 3_000))
+    before = monitor.snapshot()
+    assert not before.drifting
+    assert not before.recent_alarms
+    monitor.process(draw(rng, 300, shift=1.5))
+    after = monitor.snapshot()
+    assert {alarm.detector for alarm in after.recent_alarms} == {"page_hinkley", "incremental_ks", "nmddm"}
+    assert {alarm.signal for alarm in after.recent_alarms} == {"feature:a"}
+    assert all(3_000 < alarm.row <= 3_100 for alarm in after.recent_alarms[:3])
+    assert all(alarm.statistic > alarm.threshold for alarm in after.recent_alarms)
+    assert [alarm.row for alarm in after.recent_alarms] == sorted(alarm.row for alarm in after.recent_alarms)
+
+
+def test_tests_that_need_an_order_skip_categories_and_nmddm_does_not(profile, settings, rng):
+    monitor = Monitor(profile, settings)
+    columns = {detector.name: detector.columns.tolist() for detector in monitor.snapshot().detectors}
+    assert columns == {"page_hinkley": [0, 1], "incremental_ks": [0, 1], "nmddm": [0, 1, 2]}
+    monitor.process(draw(rng, 500))
+    changed = draw(rng, 200)
+    changed[:, 2] = 0
+    monitor.process(changed)
+    assert {(alarm.signal, alarm.detector) for alarm in monitor.snapshot().recent_alarms} == {
+        ("prediction:class", "nmddm")
+    }
+
+
+def test_chunks_do_not_matter(profile, settings, rng):
+    rows = np.concatenate([draw(rng, 700), draw(rng, 300, shift=1.0)])
+    rows[::13, 1] = np.nan
+    whole, pieces = Monitor(profile, settings), Monitor(profile, settings)
+    whole.process(rows)
+    for piece in np.split(rows, [1, 2, 50, 51, 640, 900]):
+        pieces.process(piece)
+    left, right = whole.snapshot(), pieces.snapshot()
+    assert left.recent_alarms == right.recent_alarms
+    assert json.dumps(left.to_json()) == json.dumps(right.to_json())
+    np.testing.assert_array_equal(left.window_mean, right.window_mean)
+    for one, other in zip(left.bin_counts, right.bin_counts, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_budget_is_shared_by_all_pairs(profile):
+    rows = 1_000_000.0
+    one = Monitor(profile, MonitorSettings(detectors=("page_hinkley",), false_alarm_every=rows)).snapshot()
+    all_three = Monitor(profile, MonitorSettings(false_alarm_every=rows)).snapshot()
+    page_hinkley = next(detector for detector in all_three.detectors if detector.name == "page_hinkley")
+    assert (page_hinkley.threshold > one.detectors[0].threshold).all()
+
+
+def test_drift_is_over_after_a_quiet_window(profile, settings, rng):
+    monitor = Monitor(profile, settings)
+    monitor.process(draw(rng, 500))
+    monitor.process(draw(rng, 60, shift=3.0))
+    assert monitor.snapshot().drifting
+    monitor.process(draw(rng, 400))
+    snapshot = monitor.snapshot()
+    assert not snapshot.drifting
+    assert sum(int(detector.alarms.sum()) for detector in snapshot.detectors) > 0
+
+
+def test_window_mean_is_the_mean_of_the_latest_window(profile, settings, rng):
+    monitor = Monitor(profile, settings)
+    rows = draw(rng, 257)
+    rows[-5:, 1] = np.nan
+    monitor.process(rows[:130])
+    monitor.process(rows[130:])
+    np.testing.assert_allclose(monitor.snapshot().window_mean, np.nanmean(rows[-100:], axis=0))
+
+
+def test_bins_count_every_row_and_reference_ratios_add_up(profile, settings, rng):
+    monitor = Monitor(profile, settings)
+    rows = draw(rng, 1_000)
+    rows[:7, 0] = np.nan
+    rows[0, 2] = 99.0
+    monitor.process(rows)
+    snapshot = monitor.snapshot()
+    for bins, counts in zip(snapshot.bins, snapshot.bin_counts, strict=True):
+        assert counts.sum() == 1_000
+        assert bins.reference_ratio.sum() == pytest.approx(1.0)
+        assert (bins.reference_ratio > 0).all()
+    assert snapshot.bins[0].labels == (*map(str, range(10)), "missing")
+    assert snapshot.bin_counts[0][-1] == 7
+    assert snapshot.bins[2].labels == ("0", "1", "2", "other", "missing")
+    assert snapshot.bin_counts[2][3] == 1
+    edges = np.quantile(profile.samples[1], np.linspace(0.1, 0.9, 9))
+    expected = np.bincount(np.searchsorted(edges, rows[:, 1]), minlength=10)
+    np.testing.assert_allclose(snapshot.bin_counts[1][:-1], expected, atol=2)
+
+
+def test_observed_rows_reach_the_detectors_in_order(profile, settings, rng):
+    rows = np.concatenate([draw(rng, 1_000), draw(rng, 200, shift=2.0)])
+    monitor, direct = Monitor(profile, settings), Monitor(profile, settings)
+    monitor.start()
+    for start in range(0, len(rows), 7):
+        monitor.observe(rows[start : start + 7])
+    monitor.close()
+    direct.process(rows)
+    assert monitor.snapshot().rows == 1_200
+    assert monitor.snapshot().recent_alarms == direct.snapshot().recent_alarms
+    assert monitor.snapshot().dropped_rows == {"queue_full": 0, "closed": 0}
+
+
+def test_observe_copies_what_the_caller_may_reuse(profile, settings):
+    monitor = Monitor(profile, settings)
+    rows = np.zeros((10, 3))
+    monitor.observe(rows)
+    rows[:] = np.nan
+    monitor.start()
+    monitor.close()
+    assert [int(counts[-1]) for counts in monitor.snapshot().bin_counts] == [0, 0, 0]
+
+
+def test_a_full_queue_drops_and_counts_and_does_not_block(profile):
+    monitor = Monitor(profile, MonitorSettings(queue_rows=100, window=50))
+    for _ in range(10):
+        monitor.observe(np.zeros((30, 3)))
+    snapshot = monitor.snapshot()
+    assert snapshot.queue_rows == 90
+    assert snapshot.dropped_rows["queue_full"] == 210
+    monitor.start()
+    monitor.close()
+    assert monitor.snapshot().rows == 90
+    monitor.observe(np.zeros((5, 3)))
+    assert monitor.snapshot().dropped_rows["closed"] == 5
+
+
+def test_closing_without_draining_counts_what_it_throws_away(profile):
+    monitor = Monitor(profile, MonitorSettings(window=50))
+    monitor.observe(np.zeros((30, 3)))
+    monitor.close(drain=False)
+    assert monitor.snapshot().dropped_rows["closed"] == 30
+    assert monitor.snapshot().queue_rows == 0
+
+
+@pytest.mark.parametrize(
+    "rows", [np.zeros((4, 2)), np.zeros(3), "text", None, [[1, 2], [3]], [["a", "b", "c"]]]
+)
+def test_observe_never_raises_and_counts_what_does_not_fit(profile, settings, rows, caplog):
+    monitor = Monitor(profile, settings)
+    with caplog.at_level(logging.ERROR):
+        monitor.observe(rows)
+        monitor.observe(rows)
+    assert monitor.snapshot().errors["observe"] == 2
+    assert len(caplog.records) == 1
+
+
+def test_a_failing_detector_is_counted_and_the_others_go_on(profile, settings, rng, caplog):
+    monitor = Monitor(profile, settings)
+    broken = next(watch for watch in monitor._watches if watch.name == "nmddm")
+
+    def fail(slots):
+        raise RuntimeError("a detector with a fault")
+
+    broken.detector.update_located = fail
+    monitor.start()
+    with caplog.at_level(logging.ERROR):
+        monitor.observe(draw(rng, 500))
+        monitor.observe(draw(rng, 200, shift=3.0))
+        monitor.close()
+    snapshot = monitor.snapshot()
+    assert snapshot.errors["nmddm"] >= 1
+    assert snapshot.rows == 700
+    assert {alarm.detector for alarm in snapshot.recent_alarms} == {"page_hinkley", "incremental_ks"}
+
+
+def test_snapshots_are_consistent_while_rows_flow(profile, settings, rng):
+    monitor = Monitor(profile, settings)
+    monitor.start()
+    stop = threading.Event()
+
+    def feed() -> None:
+        while not stop.is_set():
+            monitor.observe(draw(rng, 20))
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    try:
+        wait_until(lambda: monitor.snapshot().rows > 0)
+        for _ in range(50):
+            snapshot = monitor.snapshot()
+            assert {int(counts.sum()) for counts in snapshot.bin_counts} == {snapshot.rows}
+    finally:
+        stop.set()
+        feeder.join()
+        monitor.close()
+
+
+def test_missing_values_are_passed_over(profile, settings, rng):
+    monitor = Monitor(profile, settings)
+    monitor.process(np.full((500, 3), np.nan))
+    monitor.process(draw(rng, 500))
+    monitor.process(draw(rng, 200, shift=3.0))
+    assert {alarm.signal for alarm in monitor.snapshot().recent_alarms} == {"feature:a"}
+
+
+def test_infinite_values_alarm_and_break_nothing(profile, settings, rng):
+    monitor = Monitor(profile, settings)
+    monitor.process(draw(rng, 300))
+    rows = draw(rng, 200)
+    rows[:, 1] = np.where(np.arange(200) % 2, np.inf, -np.inf)
+    monitor.process(rows)
+    snapshot = monitor.snapshot()
+    assert {alarm.signal for alarm in snapshot.recent_alarms} == {"feature:b"}
+    json.dumps(snapshot.to_json(), allow_nan=False)
+
+
+def test_constant_signals_are_watched(settings, rng):
+    rows = np.zeros((1_000, 1))
+    profile = ReferenceProfile.from_rows([Signal("feature:constant")], rows, model_hash="1f")
+    monitor = Monitor(profile, settings)
+    monitor.process(rows)
+    assert not monitor.snapshot().drifting
+    monitor.process(np.ones((100, 1)))
+    assert {alarm.detector for alarm in monitor.snapshot().recent_alarms} >= {
+        "page_hinkley",
+        "incremental_ks",
+    }
+
+
+def test_excursions_merge_alarms_less_than_a_window_apart():
+    alarm = np.zeros((40, 2), dtype=bool)
+    alarm[[0, 3, 9, 19, 29], 0] = True
+    alarm[[5], 1] = True
+    rows, columns, first = excursions(alarm, 101, np.array([0, 98]), window=10)
+    assert list(zip(rows.tolist(), columns.tolist(), first.tolist(), strict=True)) == [
+        (101, 0, True),
+        (104, 0, False),
+        (110, 0, False),
+        (120, 0, True),
+        (130, 0, True),
+        (106, 1, False),
+    ]
+
+
+def test_process_refuses_rows_that_do_not_fit(profile):
+    with pytest.raises(InvalidDataError, match=r"rows must have shape \(rows, 3\), got \(4, 2\)"):
+        Monitor(profile).process(np.zeros((4, 2)))
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"false_alarm_every": 0.5}, "false_alarm_every must be a number of rows above 1, got 0.5"),
+        ({"false_alarm_every": float("nan")}, "false_alarm_every must be"),
+        ({"detectors": ()}, "detectors must be at least one of page_hinkley"),
+        (
+            {"detectors": ("adwin",)},
+            "detectors must be among page_hinkley, incremental_ks, nmddm, got 'adwin'",
+        ),
+        ({"detectors": ("nmddm", "nmddm")}, "detectors must be without repetition"),
+        ({"window": 1}, "window must be at least 2, got 1"),
+        ({"bins": 1}, "bins must be at least 2, got 1"),
+        ({"queue_rows": 0}, "queue_rows must be at least 1, got 0"),
+        ({"recent_alarms": 0}, "recent_alarms must be at least 1, got 0"),
+        ({"delta": -1.0}, "delta must be at least 0, got -1.0"),
+        ({"direction": "left"}, "direction must be one of both, up, down, got 'left'"),
+    ],
+)
+def test_bad_settings_are_refused(setting, message):
+    with pytest.raises(InvalidParameterError, match=message):
+        MonitorSettings(**setting)

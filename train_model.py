@@ -1,0 +1,80 @@
+"""Train the model of a configuration and write it to one file: ``python train_model.py``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from driftlead.errors import DriftleadError
+from executor.training import Epoch, Trained, TrainingError, train
+from model import artefact
+from model.config import ModelSettings
+from utils.environment import SettingsError, load_settings
+
+
+def main(
+    config: Annotated[Path, typer.Option(help="What to train on, and how.")] = Path("configs/model.yaml"),
+    output: Annotated[Path | None, typer.Option(help="Where to write the model.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of the split, the first weights and the shuffling.")
+    ] = None,
+) -> None:
+    """Train a network, profile its signals, measure it on held-out data, and save it."""
+    try:
+        settings = load_settings(ModelSettings, config, overrides={"output": output, "seed": seed})
+        artefact.require_writable(settings.output)
+        trained = _train_with_progress(settings)
+        artefact.save(settings.output, trained.artefact)
+    except (SettingsError, DriftleadError, TrainingError, artefact.ArtefactError) as error:
+        print(f"train_model: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        print("train_model: stopped, nothing was written", file=sys.stderr)
+        raise typer.Exit(130) from None
+    _report(trained, settings.output)
+
+
+def _train_with_progress(settings: ModelSettings) -> Trained:
+    columns = (
+        TextColumn("training"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("epochs · loss {task.fields[loss]} · accuracy {task.fields[accuracy]}"),
+        TimeElapsedColumn(),
+    )
+    progress = Progress(*columns)
+    task = progress.add_task("", total=settings.training.epochs, loss="–", accuracy="–")
+
+    def show(epoch: Epoch) -> None:
+        loss, accuracy = f"{epoch.loss:.4f}", f"{epoch.accuracy:.1%}"
+        progress.update(task, completed=epoch.number, loss=loss, accuracy=accuracy)
+
+    # Not `with progress`: a Ctrl-C while it starts would leave the cursor hidden and stderr redirected.
+    try:
+        progress.start()
+        return train(settings, on_epoch=show)
+    finally:
+        progress.stop()
+
+
+def _report(trained: Trained, output: Path) -> None:
+    model, quality = trained
+    table = Table(show_header=False)
+    table.add_row("model", f"{model.name} {model.model_hash}")
+    table.add_row("hold-out accuracy", f"{quality.accuracy:.2%} of {quality.n_rows} rows")
+    table.add_row("expected calibration error", f"{quality.calibration_error:.2%}")
+    table.add_row("written", f"{output} ({output.stat().st_size / 1024:.0f} KiB)")
+    console = Console()
+    console.print(table)
+    flag = "" if output == Path("model.pt") else f" --model {output}"
+    console.print(f"Serve it, monitored: python deployed_model.py{flag}", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)

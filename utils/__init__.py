@@ -1,0 +1,1 @@
+"""What every part of the application shares: seeding, logging, environment. The list is closed."""
