@@ -35,6 +35,7 @@ def main(
         print(f"train_model: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
+        Console().show_cursor()  # which a progress bar interrupted while it started leaves hidden
         print("train_model: stopped, nothing was written", file=sys.stderr)
         raise typer.Exit(130) from None
     _report(trained, settings.output)
@@ -48,19 +49,15 @@ def _train_with_progress(settings: ModelSettings) -> Trained:
         TextColumn("epochs · loss {task.fields[loss]} · accuracy {task.fields[accuracy]}"),
         TimeElapsedColumn(),
     )
-    progress = Progress(*columns)
-    task = progress.add_task("", total=settings.training.epochs, loss="–", accuracy="–")
+    # Nothing else prints meanwhile; without redirection, a Ctrl-C at any moment still reaches stderr.
+    with Progress(*columns, redirect_stdout=False, redirect_stderr=False) as progress:
+        task = progress.add_task("", total=settings.training.epochs, loss="–", accuracy="–")
 
-    def show(epoch: Epoch) -> None:
-        loss, accuracy = f"{epoch.loss:.4f}", f"{epoch.accuracy:.1%}"
-        progress.update(task, completed=epoch.number, loss=loss, accuracy=accuracy)
+        def show(epoch: Epoch) -> None:
+            loss, accuracy = f"{epoch.loss:.4f}", f"{epoch.accuracy:.1%}"
+            progress.update(task, completed=epoch.number, loss=loss, accuracy=accuracy)
 
-    # Not `with progress`: a Ctrl-C while it starts would leave the cursor hidden and stderr redirected.
-    try:
-        progress.start()
         return train(settings, on_epoch=show)
-    finally:
-        progress.stop()
 
 
 def _report(trained: Trained, output: Path) -> None:

@@ -118,7 +118,9 @@ def simulate_nmddm() -> np.ndarray:
         detector = NMDDM(reference, window, bins, threshold=BEYOND)
         while seen < rows:
             detector.reset()
-            path = detector.update_many(rng.integers(0, len(reference), (length + 2 * window, SIGNALS))).statistic
+            path = detector.update_many(
+                rng.integers(0, len(reference), (length + 2 * window, SIGNALS))
+            ).statistic
             excursions(path.T, levels, window, 2 * window, counts)
             seen += SIGNALS * length
         records += [(window, bins, g, count, seen) for g, count in zip(grid, counts.sum(0), strict=True)]

@@ -1,10 +1,15 @@
-"""What many tests need and what takes seconds to make: one trained model."""
+"""What many tests need: one trained model, which takes seconds to make, and examples that do not vary."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples in every run, and no clock: a busy machine is no fault of the code.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,12 @@ def test_one_row_and_one_unit_have_a_spread_of_zero():
         assert watched.take()[0, 1] == 0.0
 
 
+def test_no_rows_are_no_statistics(network):
+    with watch(network, ["0", "3"]) as watched:
+        network(torch.zeros(0, 1, 8, 8))
+        assert watched.take().shape == (0, 4)
+
+
 def test_removed_hooks_leave_the_network_as_it_was(network):
     before = [len(module._forward_hooks) for module in network.modules()]
     watched = watch(network, ["0", "3"])

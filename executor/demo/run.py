@@ -173,5 +173,5 @@ def _stopped(options: Options, console: Console, stop: StopRequest) -> int:
     if options.until_done:
         console.print(f"stopped by {signal.Signals(number).name} before the end of the scenario: no verdict")
         return 128 + number
-    console.print("stopped")
+    console.print("stopping the service ...")
     return 0

@@ -90,14 +90,20 @@ class Drift(_Strict):
 
 
 class Scenario(_Strict):
-    """Traffic and its drift, checked against each other."""
+    """Traffic and its drift."""
 
     traffic: Traffic = Traffic()
     drift: Drift = Drift()
 
+
+class DemoSettings(_Strict):
+    """The shape of ``configs/demo.yaml``, and what its parts must be to each other."""
+
+    demo: Scenario = Scenario()
+
     @model_validator(mode="after")
-    def _fits(self) -> Scenario:
-        traffic, drift = self.traffic, self.drift
+    def _fits(self) -> DemoSettings:
+        traffic, drift = self.demo.traffic, self.demo.drift
         if traffic.seconds > MAX_SECONDS:
             raise ValueError(
                 f"demo.traffic.rows_per_second: clean_rows + drifted_rows = {traffic.rows} rows take "
@@ -110,12 +116,6 @@ class Scenario(_Strict):
                 f"got {drift.ramp_rows}"
             )
         return self
-
-
-class DemoSettings(_Strict):
-    """The shape of ``configs/demo.yaml``."""
-
-    demo: Scenario = Scenario()
 
 
 def load_scenario(path: Path | str, seed: int | None = None) -> Scenario:

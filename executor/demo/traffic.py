@@ -54,8 +54,9 @@ class Batch:
 def batches(scenario: Scenario, hold_out: HoldOut) -> Iterator[Batch]:
     """Yield clean requests, then drifted ones without end.
 
-    Rows are drawn independently and with replacement, because independent rows are what the detectors'
-    false-alarm budget is stated for.
+    Rows come in shuffled passes through the hold-out split: none comes twice before each has come once. Drawn
+    with replacement they would look less like the reference than new rows do, since what sets the small
+    hold-out split apart from it would add to what sets a window of repetitions apart from the hold-out split.
 
     Raises
     ------
@@ -73,13 +74,16 @@ def _endless(scenario: Scenario, hold_out: HoldOut) -> Iterator[Batch]:
     traffic, drift = scenario.traffic, scenario.drift
     low, high = hold_out.valid_range()
     rng = np.random.default_rng(traffic.seed)
+    waiting = np.empty(0, dtype=np.int64)
     sent = 0
     while True:
         drifted = sent >= traffic.clean_rows
         size = (
             traffic.rows_per_request if drifted else min(traffic.rows_per_request, traffic.clean_rows - sent)
         )
-        drawn = rng.integers(len(hold_out.labels), size=size)
+        while len(waiting) < size:
+            waiting = np.concatenate([waiting, rng.permutation(len(hold_out.labels))])
+        drawn, waiting = waiting[:size], waiting[size:]
         rows = hold_out.rows[drawn]
         if drifted:
             severity = severities(drift, np.arange(sent + 1, sent + size + 1) - traffic.clean_rows)

@@ -118,6 +118,9 @@ class ActivationWatch:
         tensor = output[0] if isinstance(output, tuple) else output
         if not isinstance(tensor, torch.Tensor) or tensor.ndim == 0:
             return
-        rows = tensor.detach().reshape(len(tensor), -1).float()
-        std, mean = torch.std_mean(rows, dim=1, correction=0)
+        units = tensor.detach().float()
+        rows = units.flatten(1) if units.ndim > 1 else units.unsqueeze(1)
+        mean = rows.mean(dim=1)
+        # By hand: std_mean warns about the spread of no rows, which is nothing to warn about.
+        std = (rows - mean.unsqueeze(1)).square().mean(dim=1).sqrt()
         setattr(self._seen, layer, torch.stack([mean, std], dim=1))

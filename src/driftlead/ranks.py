@@ -25,7 +25,7 @@ MISSING = -1
 """The slot of a missing value (NaN)."""
 
 _BLOCK = 512  # rows searched side by side: their values and positions stay in the first-level cache
-_MAX_SIZE = 2**30 - 1  # slots are int32
+_MAX_SIZE = 2**30 - 1  # slots are int32, as are positions among the values of all signals
 
 
 @njit(cache=True, nogil=True)
@@ -37,45 +37,62 @@ def _locate(
 ) -> None:
     """Write the slot of ``columns[j, r]`` to ``slots[j, r]``.
 
-    A branch-free binary search whose interval halves alike for every row, so one step runs over a
-    block of rows as vector instructions: far cheaper than a search per row with its mispredictions.
+    Binary searches run side by side, over the rows of a signal or over the signals of a single row,
+    and each step is one pass of vector instructions over all of them. A search at a time would
+    mispredict every other step, which costs more than all the rest.
     """
     rows = columns.shape[1]
+    if rows == 1:
+        _locate_signals(columns.reshape(-1), values, offsets, slots.reshape(-1))
+        return
     for j in range(columns.shape[0]):
         v = values[offsets[j] : offsets[j + 1]]
-        m = v.shape[0]
-        last = np.uint32(m - 1)
-        x = columns[j]
-        slot = slots[j]
         for start in range(0, rows, _BLOCK):
-            stop = min(start + _BLOCK, rows)
-            for r in range(start, stop):
-                slot[r] = 0
-            size = m
-            while size > 1:
-                half = size >> 1
-                for r in range(start, stop):
-                    at = np.uint32(slot[r]) + np.uint32(half)
-                    slot[r] = at if v[np.uint64(at - np.uint32(1))] < x[r] else slot[r]
-                size -= half
-            for r in range(start, stop):
-                at = np.uint32(slot[r])
-                at += np.uint32(v[np.uint64(at)] < x[r])
-                twice = np.int32(2 * at) + np.int32(v[np.uint64(min(at, last))] == x[r])
-                slot[r] = twice if x[r] == x[r] else np.int32(MISSING)
+            _locate_rows(columns[j, start : start + _BLOCK], v, slots[j, start : start + _BLOCK])
 
 
 @njit(cache=True, nogil=True)
-def _all_within(slots: NDArray[np.int32], offsets: NDArray[np.int64]) -> bool:
-    """Return whether every slot, shape (d, rows), is one of its signal's or missing."""
-    for j in range(slots.shape[0]):
-        last = np.int32(2 * (offsets[j + 1] - offsets[j]))
-        outside = np.int64(0)
-        for r in range(slots.shape[1]):
-            outside += np.int64((slots[j, r] > last) | (slots[j, r] < np.int32(MISSING)))
-        if outside:
-            return False
-    return True
+def _locate_rows(x, v, slots):  # type: ignore[no-untyped-def]
+    """Write the slots of values ``x`` of one signal with sorted distinct values ``v``."""
+    last = np.uint32(v.shape[0] - 1)
+    for r in range(x.shape[0]):
+        slots[r] = 0
+    size = v.shape[0]
+    while size > 1:
+        half = np.uint32(size >> 1)
+        for r in range(x.shape[0]):
+            ahead = np.uint32(slots[r]) + half
+            slots[r] = ahead if v[np.uint64(ahead - np.uint32(1))] < x[r] else slots[r]
+        size -= size >> 1
+    for r in range(x.shape[0]):
+        at = np.uint32(slots[r])
+        at += np.uint32(v[np.uint64(at)] < x[r])
+        found = np.int32(2 * at) + np.int32(v[np.uint64(min(at, last))] == x[r])
+        slots[r] = found if x[r] == x[r] else np.int32(MISSING)
+
+
+@njit(cache=True, nogil=True)
+def _locate_signals(x, values, offsets, slots):  # type: ignore[no-untyped-def]
+    """Write the slots of one value ``x`` of each signal; short searches wait for the longest."""
+    signals = x.shape[0]
+    size = np.empty(signals, dtype=np.int32)
+    longest = np.int32(1)
+    for j in range(signals):
+        slots[j] = np.int32(offsets[j])
+        size[j] = np.int32(offsets[j + 1] - offsets[j])
+        longest = max(longest, size[j])
+    while longest > 1:
+        for j in range(signals):
+            half = np.int32(size[j] >> np.int32(1))  # 0 where that search has ended: any probe will do
+            probe = np.uint32(slots[j] + half - np.int32(half > 0))
+            slots[j] = np.int32(slots[j] + half) if values[np.uint64(probe)] < x[j] else slots[j]
+            size[j] = np.int32(size[j] - half)
+        longest -= longest >> 1
+    for j in range(signals):
+        first, last = np.int32(offsets[j]), np.int32(offsets[j + 1] - 1)
+        at = np.int32(slots[j] + np.int32(values[np.uint32(slots[j])] < x[j]))
+        found = np.int32(2 * (at - first)) + np.int32(values[np.uint32(min(at, last))] == x[j])
+        slots[j] = np.int32(found) if x[j] == x[j] else np.int32(MISSING)
 
 
 class SortedReference:
@@ -115,6 +132,8 @@ class SortedReference:
     def _adopt(self, distinct: list[NDArray[np.float64]], counts: list[NDArray[np.int64]]) -> None:
         lengths = np.array([len(values) for values in distinct], dtype=np.int64)
         self.offsets: NDArray[np.int64] = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        if self.offsets[-1] > _MAX_SIZE:
+            raise InvalidDataError(f"a reference holds at most {_MAX_SIZE} distinct values in all")
         self.values: NDArray[np.float64] = np.concatenate(distinct)
         running = [np.concatenate([[0], np.cumsum(count)]) for count in counts]
         self.cumulative: NDArray[np.int32] = np.concatenate(running).astype(np.int32)
@@ -182,10 +201,6 @@ class SortedReference:
         """
         _locate(columns, self.values, self.offsets, slots)
         return slots
-
-    def fits(self, slots: NDArray[np.int32]) -> bool:
-        """Return whether every entry of ``slots``, C-contiguous (d, rows), is a slot of its signal or -1."""
-        return slots.shape[0] == self.n_signals and _all_within(slots, self.offsets)
 
     def select(self, signals: ArrayLike) -> SortedReference:
         """Return the reference of some of the signals.

@@ -22,6 +22,7 @@ from scipy import special
 __all__ = [
     "KS_LOWEST",
     "OVERSHOOT",
+    "TABLE_ERROR",
     "Direction",
     "incremental_ks",
     "ks_features",
@@ -47,11 +48,25 @@ OVERSHOOT = 1.166
 KS_LOWEST = 1.2
 """Scaled distance h below which excursions run into each other and their rate falls again."""
 
+TABLE_ERROR = 0.05
+"""Standard deviation of what the tables leave of a log rate, generously."""
+
 _MEAN_GRID = np.linspace(-9.0, 9.0, 181)
 _SPREAD_GRID = np.linspace(-5.0, 5.0, 21)
 
 
-def ks_formula(h: NDArray[np.float64], n: NDArray[Any] | float, window: NDArray[Any] | float) -> NDArray[np.float64]:
+def _normal_weights(grid: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithms of standard normal probabilities on an even grid."""
+    logs = -grid * grid / 2.0
+    return np.asarray(logs - special.logsumexp(logs))
+
+
+_LOG_WEIGHTS = _normal_weights(_MEAN_GRID)[:, np.newaxis] + _normal_weights(_SPREAD_GRID)
+
+
+def ks_formula(
+    h: NDArray[np.float64], n: NDArray[Any] | float, window: NDArray[Any] | float
+) -> NDArray[np.float64]:
     """Return the tail of the scaled KS distance that theory gives, as a log rate per row.
 
     Pickands' rate ``8 h² · exp(-2 h² - 1.166 h √(2/w)) / w`` of a stationary process of Brownian
@@ -65,7 +80,9 @@ def ks_formula(h: NDArray[np.float64], n: NDArray[Any] | float, window: NDArray[
     return np.asarray(np.log(8.0 * h * h * share / window) - 2.0 * h * h - steps - quartic)
 
 
-def ks_features(h: NDArray[np.float64], n: NDArray[Any] | float, window: NDArray[Any] | float) -> NDArray[np.float64]:
+def ks_features(
+    h: NDArray[np.float64], n: NDArray[Any] | float, window: NDArray[Any] | float
+) -> NDArray[np.float64]:
     """Return the smooth terms whose sum corrects `ks_formula`, shape (..., 16)."""
     h, n, window = np.broadcast_arrays(np.asarray(h, dtype=np.float64), n, window)
     a, s = 1.0 / np.sqrt(window), window / (n + window)
@@ -105,8 +122,12 @@ def spread_features(
 
 
 def reference_spread(h: float, n: int, window: int) -> float:
-    """Return the standard deviation, over reference samples, of the log rate of the KS distance at h."""
-    return max(0.0, float(spread_features(np.array(h), n, window) @ _table("incremental_ks")["spread"]))
+    """Return the standard deviation, over reference samples, of the log rate of the KS distance at h.
+
+    The error of the table itself is included.
+    """
+    spread = float(spread_features(np.array(h), n, window) @ _table("incremental_ks")["spread"])
+    return math.hypot(max(0.0, spread), TABLE_ERROR)
 
 
 def nmddm_formula(
@@ -230,16 +251,17 @@ def page_hinkley_scaled(
         spread=spread * np.exp(_SPREAD_GRID * log_spread_error),
         overshoot=overshoot,
     )
-    weights = _normal_weights(_MEAN_GRID)[:, np.newaxis] + _normal_weights(_SPREAD_GRID)
     if quantile is None:
-        return float(special.logsumexp(rates + weights))
+        terms = rates + _LOG_WEIGHTS
+        highest = terms.max()
+        return float(highest + np.log(np.exp(terms - highest).sum()))
     order = np.argsort(rates, axis=None)
-    below = np.cumsum(np.exp(weights).ravel()[order])
+    below = np.cumsum(np.exp(_LOG_WEIGHTS).ravel()[order])
     return float(np.interp(quantile, below, rates.ravel()[order]))
 
 
 def page_hinkley_given(
-    level: float,
+    level: float | NDArray[np.float64],
     delta: float,
     direction: Direction,
     *,
@@ -251,12 +273,6 @@ def page_hinkley_given(
     up = -_log_run_length((delta - mean) / spread, level / spread + overshoot)
     down = -_log_run_length((delta + mean) / spread, level / spread + overshoot)
     return np.asarray({"up": up, "down": down, "both": np.logaddexp(up, down)}[direction])
-
-
-def _normal_weights(grid: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Logarithms of standard normal probabilities on an even grid."""
-    logs = -grid * grid / 2.0
-    return np.asarray(logs - special.logsumexp(logs))
 
 
 def _log_run_length(drift: NDArray[np.float64], boundary: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -279,4 +295,5 @@ def _log_run_length(drift: NDArray[np.float64], boundary: NDArray[np.float64]) -
 @functools.cache
 def _table(name: str) -> dict[str, Any]:
     text = (resources.files("driftlead") / "tables" / f"{name}.json").read_text(encoding="utf-8")
-    return {key: np.array(value) if isinstance(value, list) else value for key, value in json.loads(text).items()}
+    table = json.loads(text)
+    return {key: np.array(value) if isinstance(value, list) else value for key, value in table.items()}

@@ -38,10 +38,11 @@ def test_logs_are_json_lines_from_the_level_up():
     structlog.get_logger().info("quiet")
     structlog.get_logger().warning("queue full", dropped=3, path=Path("x"))
     logging.getLogger("uvicorn").info("quiet too")
-    logging.getLogger("uvicorn").error("port %s in use", 80)
+    logging.getLogger("uvicorn").error("port %s in use", 80, extra={"request_id": "42"})
     ours, theirs = map(json.loads, stream.getvalue().splitlines())
     assert (ours["event"], ours["level"], ours["dropped"]) == ("queue full", "warning", 3)
     assert (theirs["event"], theirs["level"], theirs["logger"]) == ("port 80 in use", "error", "uvicorn")
+    assert theirs["request_id"] == "42"
     assert ours["timestamp"].endswith("Z")
     assert theirs["timestamp"].endswith("Z")
 

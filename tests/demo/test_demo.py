@@ -118,7 +118,7 @@ def test_a_drift_too_weak_to_see_fails_with_the_names_and_stays_up_until_ctrl_c(
     shown = said(tmp_path, "out")
     assert said(tmp_path, "err") == ""
     assert "failed: page_hinkley did not alarm" in shown
-    assert shown.splitlines()[-1] == "stopped"
+    assert shown.splitlines()[-1] == "stopping the service ..."
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="children are listed in /proc")

@@ -77,6 +77,14 @@ def test_rows_before_the_change_are_hold_out_rows_with_their_labels():
             assert [HOLD_OUT.labels[found[0]] for found in drawn] == batch.labels.tolist()
 
 
+def test_no_row_comes_twice_before_each_has_come_once():
+    scenario = Scenario(traffic=Traffic(clean_rows=150, rows_per_request=7))
+    sent = np.concatenate([batch.rows for batch in islice(batches(scenario, HOLD_OUT), 22)])[:150]
+    for one_pass in sent.reshape(3, 50, 64):
+        assert len(np.unique(one_pass, axis=0)) == 50
+    assert not np.array_equal(sent[:50], sent[50:100])
+
+
 def test_the_seed_decides_the_traffic():
     def rows(seed: int) -> np.ndarray:
         scenario = Scenario(traffic=Traffic(clean_rows=20, seed=seed))

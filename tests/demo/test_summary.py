@@ -33,7 +33,7 @@ def test_no_drift_fails_and_names_every_silent_detector(play):
         assert f"{name} did not alarm within 300 drifted rows" in outcome.sentence
 
 
-def test_an_alarm_before_the_change_fails_though_all_alarm_after_it(play):
+def test_an_alarm_before_the_change_fails_and_is_named_with_its_row(play):
     progress = play(clean=500, drifted=500, shift=-3.0, early=2.0)
     outcome = summarise(progress, ALL)
     assert not outcome.passed

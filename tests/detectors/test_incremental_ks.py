@@ -115,6 +115,17 @@ def test_adjacent_windows_split_and_repack_their_blocks(monkeypatch):
     assert trace.statistic[:, 0].tolist() == naive.adjacent(values, past, window)
 
 
+@pytest.mark.parametrize("place", range(65))
+def test_adjacent_windows_split_a_full_block_at_every_place(place):
+    rng = np.random.default_rng(place)
+    full = rng.permutation(2.0 * np.arange(64))  # as many as a block takes
+    values = np.concatenate(
+        [full, [2.0 * place - 1.0], rng.permutation(full), rng.normal(64.0, 30.0, size=90)]
+    )
+    trace = IncrementalKS(window=40, past=45, threshold=0.5).update_many(values)
+    assert trace.statistic[:, 0].tolist() == naive.adjacent(values, 45, 40)
+
+
 def test_extremes_come_and_go():
     reference = np.arange(100.0)
     values = np.concatenate([[1e9, -1e9], np.arange(20.0), [1e9] * 10, [-1e9] * 10, np.arange(40.0)])
@@ -154,8 +165,20 @@ def test_rebase_makes_the_window_the_reference():
         assert trace.statistic[:, 0].tolist() == expected
         restored = IncrementalKS.from_state(detector.state())
         restored.rebase()
+        assert restored.reference.digest() == SortedReference(values[-30:]).digest()
         assert restored.update(3.0) in (True, False)
         assert restored.statistic[0] == naive.distance(values[-30:], np.append(values[-29:], 3.0))
+
+
+def test_rebase_again_before_the_window_has_turned_over():
+    values = np.random.default_rng(5).normal(size=200)
+    for detector in (IncrementalKS(values[:50], 30, threshold=0.5), IncrementalKS(window=30, threshold=0.5)):
+        seen = 0
+        for more in (101, 7, 29, 30, 1):
+            detector.update_many(values[seen : seen + more])
+            seen += more
+            detector.rebase()
+            assert detector.reference.digest() == SortedReference(values[seen - 30 : seen]).digest()
 
 
 def test_rebase_from_rows_that_were_located():

@@ -6,18 +6,19 @@ Each fit therefore keeps what theory says of the tail and adjusts a constant and
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
-__all__ = ["Law", "fit_scaled_tail", "fit_tail"]
+__all__ = ["Law", "excess_spread", "fit_tail"]
 
 _GROUPS = 8  # of simulated references, left out one at a time
 _FEWEST = 15  # alarms at a level, below which the level is not used
-_SCALES = np.exp(np.linspace(math.log(0.7), math.log(40.0), 120))
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,29 @@ class Law:
         Level below which the law does not hold.
     error : callable
         Standard deviation of `log_rate` at a level, from the simulation's own noise; 0 for a table.
+    quantile : callable or None
+        The log rate at a level that a share of the references stays below; None: all have the same.
     """
 
     log_rate: Callable[[float], float]
     lowest: float
     error: Callable[[float], float] = lambda level: 0.0
+    quantile: Callable[[float, float], float] | None = None
+
+    def at(self, level: float, guarantee: float | None) -> float:
+        """Return the log rate on average over references, or its quantile ``guarantee`` over them."""
+        if guarantee is None or self.quantile is None:
+            return self.log_rate(level)
+        return self.quantile(level, guarantee)
+
+    def with_spread(self, spread: Callable[[float], float]) -> Law:
+        """Return this law with a rate that is log-normal over references, of that log-deviation."""
+
+        def quantile(level: float, share: float) -> float:
+            deviation = spread(level)
+            return self.log_rate(level) + float(special.ndtri(share)) * deviation - deviation**2 / 2.0
+
+        return dataclasses.replace(self, quantile=quantile)
 
 
 def fit_tail(
@@ -46,6 +65,7 @@ def fit_tail(
     formula: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     features: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     caution: NDArray[np.float64],
+    most: float = math.inf,
 ) -> Law:
     """Fit ``log rate = formula + features @ coefficients`` to counts of alarms.
 
@@ -62,11 +82,14 @@ def fit_tail(
     caution : float64 array, shape (k,)
         Standard deviation within which a coefficient is believed to lie around 0; infinite: unknown.
 
+    most : float
+        Alarms per row above which a level is not used.
+
     Returns
     -------
     Law
     """
-    used = _usable(counts)
+    used = _usable(counts, most * rows)
     known, terms = formula(levels[used]), features(levels[used])
     groups = np.array_split(np.arange(len(counts)), min(_GROUPS, len(counts)))
 
@@ -81,7 +104,7 @@ def fit_tail(
     left_out = np.array([solve(np.setdiff1d(everything, group)) for group in groups])
 
     def at(level: float) -> NDArray[np.float64]:
-        return features(np.array([level]))[0]
+        return np.asarray(features(np.array([level]))[0])
 
     return Law(
         lambda level: float(formula(np.array([level]))[0] + at(level) @ coefficients),
@@ -90,44 +113,22 @@ def fit_tail(
     )
 
 
-def fit_scaled_tail(
-    levels: NDArray[np.float64],
-    counts: NDArray[np.int64],
-    rows: int,
-    formula: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-) -> Law:
-    """Fit ``log rate = formula(level / scale) + constant``, with both unknown; arguments as `fit_tail`."""
-    used = _usable(counts)
+def excess_spread(counts: NDArray[np.int64]) -> float:
+    """Return the deviation of the log rate over references, beyond the noise of counting.
 
-    def solve(kept: NDArray[np.int64]) -> tuple[float, float]:
-        log_rate, weight = _log_rates(counts[kept][:, used], rows)
-        left = log_rate - formula(levels[used] / _SCALES[:, np.newaxis])
-        # The constant is believed to lie within ±1 or so: it keeps the scale from running away.
-        constants = (left * weight**2).sum(axis=1) / ((weight**2).sum() + 1.0)
-        misfit = (((left - constants[:, np.newaxis]) * weight) ** 2).sum(axis=1) + constants**2
-        best = int(np.argmin(misfit))
-        return float(_SCALES[best]), float(constants[best])
-
-    everything = np.arange(len(counts))
-    groups = np.array_split(everything, min(_GROUPS, len(counts)))
-    scale, constant = solve(everything)
-    left_out = [solve(np.setdiff1d(everything, group)) for group in groups]
-
-    def log_rate(level: float, scale: float = scale, constant: float = constant) -> float:
-        return float(formula(np.array([level / scale]))[0]) + constant
-
-    return Law(
-        log_rate,
-        float(levels[used][0]),
-        lambda level: _jackknife(np.array([log_rate(level, *each) for each in left_out])),
-    )
+    Counts have shape (b, l); the highest level with enough of them is used.
+    """
+    tail = counts[:, _usable(counts)[-1]]
+    mean = max(float(tail.mean()), 1e-9)
+    return math.sqrt(math.log1p(max(float(tail.var(ddof=1)) - mean, 0.0) / mean**2))
 
 
-def _usable(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+def _usable(counts: NDArray[np.int64], most: float = math.inf) -> NDArray[np.int64]:
     """Levels on the falling side with enough alarms; at least the two highest that ever alarmed."""
     total = counts.sum(axis=0)
     peak = int(np.argmax(total))
-    used = np.flatnonzero((total >= _FEWEST) & (np.arange(len(total)) >= peak))
+    falling = (np.arange(len(total)) >= peak) & (total <= most * len(counts))
+    used = np.flatnonzero((total >= _FEWEST) & falling)
     return used if len(used) >= 2 else np.flatnonzero(total > 0)[-2:]
 
 
@@ -140,6 +141,6 @@ def _log_rates(counts: NDArray[np.int64], rows: int) -> tuple[NDArray[np.float64
 
 
 def _jackknife(values: NDArray[np.float64]) -> float:
-    """Standard error of a value from its values with one group left out."""
+    """Return the standard error of a value from its values with one group left out."""
     groups = len(values)
     return math.sqrt((groups - 1) / groups * float(((values - values.mean()) ** 2).sum()))

@@ -32,6 +32,7 @@ _WARM_UP = 500
 _LEVELS = 48
 _RESTART_RATES = (1 / 200, 1 / 700, 1 / 2_500, 1 / 9_000)  # levels at which a restarting test is run
 _BEYOND = np.inf
+_SPARSE = 0.15  # excursions per window above which they run into each other
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ def _page_hinkley_levels(spec: DetectorSpec, model: SignalModel) -> list[float]:
 
     bracket = (1e-9, 1e9)
     return [
-        float(optimize.brentq(lambda level, r=rate: log_rate(level) - math.log(r), *bracket))  # type: ignore[misc]
+        float(optimize.brentq(lambda level, r=rate: log_rate(level) - math.log(r), *bracket))
         for rate in _RESTART_RATES
     ]
 
@@ -219,27 +220,22 @@ def _law(spec: DetectorSpec, model: SignalModel, tally: _Tally, signal: int, len
     if spec.law == "incremental_ks" and spec.window is not None:
         drawn = np.log(np.stack(tally.spreads)[:, signal])
         return _ks_law(model, spec.window, levels, counts, rows, float(drawn.std(ddof=1)))
-    if spec.law == "nmddm" and spec.window is not None:
+    half = 0.0
+    if spec.law == "nmddm":
         bins = spec.bins if model.categories is None else len(model.categories)
-        formula = functools.partial(_nmddm_formula, window=spec.window, bins=max(bins, 2))
-        return laws.fit_scaled_tail(levels, counts, rows, formula)
-    # Nothing is known of the tail: the log rate is close to a line, bent a little.
-    middle, width = levels.mean(), max(float(np.ptp(levels)), 1e-12)
-    return laws.fit_tail(
+        half = (max(bins, 2) - 1.0) / 2.0
+    # The tail falls off like that of a gamma variable of some scale; where nothing is known, as a line.
+    power = half - 1.0 if half else 0.0
+    law = laws.fit_tail(
         levels,
         counts,
         rows,
-        lambda level: np.zeros(len(level)),
-        lambda level: np.stack([np.ones(len(level)), (level - middle) / width], axis=1),
+        lambda level: power * np.log(level) if power else np.zeros(len(level)),
+        lambda level: np.stack([np.ones(len(level)), level / levels[-1]], axis=1),
         np.array([np.inf, np.inf]),
+        most=_SPARSE / spec.window if spec.window is not None else np.inf,
     )
-
-
-def _nmddm_formula(g: NDArray[np.float64], window: int, bins: int) -> NDArray[np.float64]:
-    """The table's law, continued below its lowest level as a line."""
-    lowest = rates.nmddm_lowest(window, bins)
-    inside = np.maximum(g, lowest)
-    return rates.nmddm_log_rate(inside, window, bins) - 0.5 * (g - inside)
+    return law.with_spread(lambda level: laws.excess_spread(counts))
 
 
 def _ks_law(
@@ -250,7 +246,7 @@ def _ks_law(
     rows: int,
     log_spread_error: float,
 ) -> Law:
-    """The distance in units of its own standard deviation has the tail of independent observations.
+    """Fit the distance in units of its own standard deviation: it has the tail of independent rows.
 
     The tail is ruled by the share of values below the median, whose variance under an autoregression is
     known; its estimate varies with the reference, about as the spread of a mean does.
@@ -270,7 +266,12 @@ def _ks_law(
         x = distance / unit
         return np.stack([np.ones_like(x), 1.0 / x**2, x], axis=1)
 
-    return laws.fit_tail(levels, counts, rows, formula, features, np.array([np.inf, 2.0, 0.3]))
+    def spread(distance: float) -> float:
+        of_sample = rates.reference_spread(max(distance / unit, rates.KS_LOWEST), model.n, window)
+        return math.hypot(of_sample, 4.0 * (distance / unit) ** 2 * log_spread_error)
+
+    law = laws.fit_tail(levels, counts, rows, formula, features, np.array([np.inf, 2.0, 0.3]))
+    return law.with_spread(spread)
 
 
 def _page_hinkley_law(
@@ -282,7 +283,7 @@ def _page_hinkley_law(
     spreads: NDArray[np.float64],
     length: int,
 ) -> Law:
-    """Siegmund's formula with the long-run spread; what a step adds to the level is fitted.
+    """Fit Siegmund's formula with the long-run spread: what a step adds to the level is fitted.
 
     Each simulated reference is priced with its own errors, so that they add no noise to the fit.
     """
@@ -290,31 +291,29 @@ def _page_hinkley_law(
     weight = total / (1.0 + total / 2_500.0)
 
     def misfit(overshoot: float) -> float:
-        expected = [
-            special.logsumexp(
-                rates.page_hinkley_given(
-                    level, spec.delta, spec.direction, mean=means, spread=spreads, overshoot=overshoot
-                )
-            )
-            for level in levels
-        ]
-        return float(((np.array(expected) + math.log(length) - np.log(total)) * weight).sum())
+        log_rates = rates.page_hinkley_given(
+            levels[:, np.newaxis],
+            spec.delta,
+            spec.direction,
+            mean=means,
+            spread=spreads,
+            overshoot=overshoot,
+        )
+        expected = np.exp(log_rates).sum(axis=1) * length
+        return float((np.log(expected / total) * weight).sum())
 
     low, high = 1e-3 - float(levels.min() / spreads.max()), 20.0
     fits = misfit(low) > 0.0 > misfit(high)
-    overshoot = float(optimize.brentq(misfit, low, high, xtol=1e-4)) if fits else rates.OVERSHOOT
+    overshoot = float(optimize.brentq(misfit, low, high, xtol=1e-3)) if fits else rates.OVERSHOOT
     spread = float(np.exp(np.log(spreads).mean()))
     error = 1.0 / math.sqrt(weight.sum())
-    return Law(
-        functools.partial(
-            rates.page_hinkley_scaled,
-            delta=spec.delta,
-            direction=spec.direction,
-            spread=spread,
-            mean_error=spread / math.sqrt(model.n),
-            log_spread_error=float(np.log(spreads).std(ddof=1)),
-            overshoot=max(overshoot, 1e-3),
-        ),
-        1e-6,
-        lambda level: error,
+    rate = functools.partial(
+        rates.page_hinkley_scaled,
+        delta=spec.delta,
+        direction=spec.direction,
+        spread=spread,
+        mean_error=spread / math.sqrt(model.n),
+        log_spread_error=float(np.log(spreads).std(ddof=1)),
+        overshoot=max(overshoot, 1e-3),
     )
+    return Law(rate, 1e-6, lambda level: error, lambda level, share: rate(level, quantile=share))

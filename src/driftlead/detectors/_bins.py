@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
+from driftlead.detectors._kernels.page_hinkley import normal_quantile
 from driftlead.ranks import MISSING, SortedReference
 
 __all__ = ["CATEGORIES", "SlotTable", "category_bins", "identity", "normal_score_cells", "quantile_bins"]
@@ -24,7 +24,7 @@ class SlotTable:
 
     Attributes
     ----------
-    numbers, starts : int16 flat, int64 (d,)
+    numbers, starts : int16 flat, int64 (d + 1,)
         The number of slot s of signal j is ``numbers[starts[j] + s]``, -1 for a missing value.
     sizes : int64 (d,)
         How many numbers each signal has.
@@ -34,7 +34,7 @@ class SlotTable:
         self.sizes = np.array([int(table.max()) + 1 for table in tables], dtype=np.int64)
         padded = [np.concatenate([[MISSING], table]) for table in tables]  # slot -1 comes first
         lengths = [len(table) for table in padded]
-        self.starts = np.cumsum([1, *lengths[:-1]]).astype(np.int64)
+        self.starts = np.cumsum([1, *lengths]).astype(np.int64)
         self.numbers = np.concatenate(padded).astype(np.int16)
 
 
@@ -88,7 +88,7 @@ def normal_score_cells(
     middle = np.empty(2 * len(below) - 1)
     middle[0::2] = below + 0.5
     middle[1::2] = (below[:-1] + below[1:] + 1.0) / 2.0
-    scores = special.ndtri(middle / (n + 1.0))
-    edge = -float(special.ndtri(0.5 / (n + 1.0)))
+    scores = np.array([normal_quantile(p) for p in middle / (n + 1.0)])
+    edge = -float(normal_quantile(0.5 / (n + 1.0)))
     width = 2.0 * edge / cells
     return np.clip(np.floor((scores + edge) / width), 0, cells - 1).astype(np.int64), width

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from driftlead.detectors import _bins, _rings
 from driftlead.detectors._kernels import histogram_glr, kernel_density, released_code
@@ -79,7 +78,8 @@ class Histogram:
         self.window = window
         splits = split_grid(window)
         counts = np.arange(window + 1)
-        fixed = np.rint(special.xlogy(counts, counts) * 2.0**histogram_glr.FRACTION_BITS).astype(np.int64)
+        weighed = counts * np.log(np.maximum(counts, 1))
+        fixed = np.rint(weighed * 2.0**histogram_glr.FRACTION_BITS).astype(np.int64)
         self.steps = np.diff(fixed)
         self.grid = np.array([splits, fixed[splits] + fixed[window - splits] - fixed[window]])
         self.clear()
@@ -88,25 +88,19 @@ class Histogram:
         """Empty the windows."""
         d, s = len(self.n_bins), self.grid.shape[1]
         self.ring = np.zeros((d, self.window), dtype=np.uint8)
-        self.counts = np.zeros((d, s, 2, int(self.n_bins.max())), dtype=np.int32)
+        bins = int(self.n_bins.max())
+        self.recent = np.zeros((d, s, bins), dtype=np.int32)
+        self.total = np.zeros((d, bins), dtype=np.int32)
         self.sums = np.zeros((d, s + 2), dtype=np.int64)
         self.change = self.sums[:, -1]
+        self._arrays = (
+            self.table.numbers, self.table.starts, self.grid, self.steps, self.ring, self.recent, self.total,
+            self.sums,
+        )  # fmt: skip
 
     def advance(self, fed: NDArray[Any], *kept: Any) -> bool:
         """Feed slots."""
-        return self._feed(self.table, fed, *kept)
-
-    def _feed(
-        self,
-        table: _bins.SlotTable,
-        fed: NDArray[Any],
-        count: Any,
-        *kept: Any,
-    ) -> bool:
-        alarmed: bool = histogram_glr.advance(
-            fed, table.numbers, table.starts, self.grid, self.steps, self.ring, count, self.counts, self.sums,
-            *kept,
-        )  # fmt: skip
+        alarmed: bool = histogram_glr.advance(fed, *self._arrays, *kept)
         return alarmed
 
     def content(self, count: NDArray[np.int64]) -> NDArray[np.int16]:
@@ -116,7 +110,8 @@ class Histogram:
     def replay(self, content: NDArray[Any], count: NDArray[np.int64]) -> None:
         """Fill empty windows with bins."""
         table = _bins.identity(len(count), int(self.n_bins.max()))
-        self._feed(table, content.astype(np.int32), *_scratch(content.shape))
+        fed = content.astype(np.int32)
+        histogram_glr.advance(fed, table.numbers, table.starts, *self._arrays[2:], *_scratch(fed.shape))
         self.ring[:] = _rings.roll(np.maximum(content, 0), count)
 
 
@@ -132,8 +127,9 @@ class KernelDensity:
             table, width = _bins.normal_score_cells(reference, j, CELLS)
             log_kernel = -0.5 * (np.arange(CELLS) * width / bandwidth) ** 2
             counts = np.bincount(table[1::2], np.diff(reference.counts_up_to(j)), minlength=CELLS)
-            distance = np.abs(np.arange(CELLS)[:, np.newaxis] - np.arange(CELLS))
-            log_reference.append(special.logsumexp(log_kernel[distance], axis=1, b=counts / counts.sum()))
+            distance = np.abs(np.arange(CELLS)[:, np.newaxis] - np.arange(CELLS))[:, counts > 0]
+            terms = log_kernel[distance] + np.log(counts[counts > 0] / counts.sum())
+            log_reference.append(np.logaddexp.reduce(terms, axis=1))
             kernels.append(np.rint(np.exp(log_kernel) * 2.0**kernel_density.FRACTION_BITS).astype(np.int64))
             tables.append(table)
         self.table = _bins.SlotTable(tables)
@@ -148,28 +144,14 @@ class KernelDensity:
         self.ring = np.zeros((d, self.window), dtype=np.uint8)
         self.counts = np.zeros((d, 2, CELLS), dtype=np.int32)
         self.heights = np.zeros((d, 2, CELLS), dtype=np.int64)
+        self._arrays = (
+            self.table.numbers, self.table.starts, self.kernel, self.log_reference, self.ring, self.counts,
+            self.heights,
+        )  # fmt: skip
 
     def advance(self, fed: NDArray[Any], *kept: Any) -> bool:
         """Feed slots."""
-        return self._feed(self.table, fed, *kept)
-
-    def _feed(
-        self,
-        table: _bins.SlotTable,
-        fed: NDArray[Any],
-        count: Any,
-        current: Any,
-        threshold: Any,
-        statistic: Any,
-        alarm: Any,
-        change_point: Any,
-    ) -> bool:
-        if change_point is not None:
-            change_point[:] = 0
-        alarmed: bool = kernel_density.advance(
-            fed, table.numbers, table.starts, self.kernel, self.log_reference, self.ring, count, self.counts,
-            self.heights, current, threshold, statistic, alarm,
-        )  # fmt: skip
+        alarmed: bool = kernel_density.advance(fed, *self._arrays, *kept)
         return alarmed
 
     def content(self, count: NDArray[np.int64]) -> NDArray[np.int16]:
@@ -179,8 +161,9 @@ class KernelDensity:
     def replay(self, content: NDArray[Any], count: NDArray[np.int64]) -> None:
         """Fill empty windows with cells."""
         # A value's half depends on where in the ring it stands, so values are fed in that order.
-        ring = _rings.roll(content, count).astype(np.int32)
-        self._feed(_bins.identity(len(count), CELLS), ring, *_scratch(content.shape))
+        fed = _rings.roll(content, count).astype(np.int32)
+        table = _bins.identity(len(count), CELLS)
+        kernel_density.advance(fed, table.numbers, table.starts, *self._arrays[2:], *_scratch(fed.shape))
 
 
 class ReleasedCode:

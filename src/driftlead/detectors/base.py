@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 import numpy as np
@@ -13,11 +13,11 @@ from driftlead.detectors import _arguments
 from driftlead.errors import DriftleadError, InvalidDataError, ReferenceMismatchError, StateError
 from driftlead.ranks import SortedReference
 
-__all__ = ["Detector", "Trace"]
+__all__ = ["Detector", "Trace", "update_all"]
 
 _Array = TypeVar("_Array", bound=np.ndarray[Any, Any])
 _Outputs = tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int32] | None]
-_FLOAT64 = np.dtype(np.float64)
+_FLOAT64, _INT32, _BOOL = np.dtype(np.float64), np.dtype(np.int32), np.dtype(np.bool_)
 
 
 class Trace(NamedTuple):
@@ -140,11 +140,7 @@ class Detector(ABC):
         InvalidDataError
             The row is not numeric or has another shape. Nothing has been fed then.
         """
-        row = self._row
-        if type(x) is np.ndarray and x.dtype is _FLOAT64 and x.shape == row.shape:
-            row[:] = x
-        else:
-            row[:] = _arguments.row(x, len(row))
+        self._take(x)
         alarmed = self._advance_columns(self._row_columns, self._row_slots, *self._row_out)
         self._n_seen += 1
         return alarmed
@@ -195,7 +191,10 @@ class Detector(ABC):
         located = _arguments.slots(slots, self._reference)
         rows = located.shape[1]
         out = self._outputs(rows)
-        self._advance_slots(located, *out)
+        try:
+            self._advance_slots(located, None, *out)
+        except ValueError:  # from the kernel, before it has fed anything
+            raise InvalidDataError("slots lie outside the detector's reference") from None
         self._n_seen += rows
         return _trace(*out)
 
@@ -279,13 +278,21 @@ class Detector(ABC):
         if np.isnan(self._current).any():
             raise StateError("the state's statistic is not a number")
 
+    def _take(self, x: ArrayLike) -> None:
+        """Copy one row in, if it fits."""
+        row = self._row
+        if type(x) is np.ndarray and x.dtype is _FLOAT64 and x.shape == row.shape:
+            row[:] = x
+        else:
+            row[:] = _arguments.row(x, len(row))
+
     def _outputs(self, rows: int) -> _Outputs:
         """Return columns for statistic, alarm and, where the detector finds them, change points."""
         shape = (len(self._count), rows)
         return (
             np.empty(shape),
-            np.empty(shape, dtype=np.bool_),
-            np.empty(shape, dtype=np.int32) if self._finds_change_point else None,
+            np.empty(shape, _BOOL),
+            np.empty(shape, _INT32) if self._finds_change_point else None,
         )
 
     def _advance_columns(
@@ -298,18 +305,22 @@ class Detector(ABC):
     ) -> bool:
         """Feed values, by way of their slots unless a subclass works on the values themselves."""
         assert self._reference is not None
-        located = self._reference.locate_columns(columns, slots)
-        return self._advance_slots(located, statistic, alarm, change_point)
+        self._reference.locate_columns(columns, slots)
+        return self._advance_slots(slots, columns, statistic, alarm, change_point)
 
     @abstractmethod
     def _advance_slots(
         self,
         slots: NDArray[np.int32],
+        columns: NDArray[np.float64] | None,
         statistic: NDArray[np.float64],
         alarm: NDArray[np.bool_],
         change_point: NDArray[np.int32] | None,
     ) -> bool:
-        """Feed slots, shape (d, rows), and fill the outputs."""
+        """Feed slots, shape (d, rows), and fill the outputs; ``columns`` are the values, where known.
+
+        Raises ValueError before anything is fed if a slot lies outside the reference.
+        """
 
     @abstractmethod
     def _clear(self) -> None:
@@ -323,6 +334,55 @@ class Detector(ABC):
     @abstractmethod
     def _restored(cls, state: Mapping[str, Any], reference: SortedReference | None) -> Self:
         """Return a detector with the parameters and arrays that `_state` returned."""
+
+
+def update_all(detectors: Sequence[Detector], x: ArrayLike) -> bool:
+    """Feed one row to several detectors, located once where they share a `SortedReference`.
+
+    Parameters
+    ----------
+    detectors : sequence of Detector
+        At least one, of equally many signals.
+    x : float, or array of shape (d,)
+        The row, as for `Detector.update`.
+
+    Returns
+    -------
+    bool
+        Whether any signal of any detector alarms.
+
+    Raises
+    ------
+    InvalidDataError
+        The row is not numeric or does not fit one of the detectors. Nothing has been fed then.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from driftlead.detectors import NMDDM, IncrementalKS, PageHinkley
+    >>> from driftlead.ranks import SortedReference
+    >>> reference = SortedReference(np.random.default_rng(0).normal(size=(1000, 2)))
+    >>> detectors = [PageHinkley(reference, threshold=40.0), IncrementalKS(reference), NMDDM(reference)]
+    >>> update_all(detectors, [0.3, -0.1])
+    False
+    """
+    first = detectors[0]
+    first._take(x)
+    row, columns, slots = first._row, first._row_columns, first._row_slots
+    for detector in detectors:
+        if len(detector._row) != len(row):
+            raise InvalidDataError(f"a row must have shape ({detector.n_signals},), got {row.shape}")
+    reference, located, alarmed = first._reference, False, False
+    for detector in detectors:
+        if detector._reference is None or detector._reference is not reference:
+            alarmed |= detector.update(row)
+            continue
+        if not located:
+            reference.locate_columns(columns, slots)
+            located = True
+        alarmed |= detector._advance_slots(slots, columns, *detector._row_out)
+        detector._n_seen += 1
+    return alarmed
 
 
 def _trace(

@@ -9,9 +9,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
-from driftlead import thresholds
 from driftlead.detectors import _arguments, _rings
 from driftlead.detectors._ks_windows import AdjacentWindows, FixedReference
 from driftlead.detectors.base import Detector
@@ -128,6 +126,8 @@ class IncrementalKS(Detector):
         return np.array([self._p_value(j) if full[j] else 1.0 for j in range(self.n_signals)])
 
     def _p_value(self, signal: int) -> float:
+        from scipy import stats  # here, because it takes a second to import
+
         first, second = self._samples.samples(signal, self._count)
         with warnings.catch_warnings():  # scipy's remark that it switched to the asymptotic formula
             warnings.simplefilter("ignore", RuntimeWarning)
@@ -169,22 +169,20 @@ class IncrementalKS(Detector):
     ) -> bool:
         samples = self._samples
         if isinstance(samples, FixedReference):
-            slots = samples.reference.locate_columns(columns, slots)
-            return samples.advance(
-                slots, columns, self._count, self._current, self._threshold, statistic, alarm
-            )
+            return super()._advance_columns(columns, slots, statistic, alarm, change_point)
         return samples.advance(columns, self._count, self._current, self._threshold, statistic, alarm)
 
     def _advance_slots(
         self,
         slots: NDArray[np.int32],
+        columns: NDArray[np.float64] | None,
         statistic: NDArray[np.float64],
         alarm: NDArray[np.bool_],
         change_point: NDArray[np.int32] | None,
     ) -> bool:
         assert isinstance(self._samples, FixedReference)
         return self._samples.advance(
-            slots, None, self._count, self._current, self._threshold, statistic, alarm
+            slots, columns, self._count, self._current, self._threshold, statistic, alarm
         )
 
     def _clear(self) -> None:
@@ -231,6 +229,8 @@ class IncrementalKS(Detector):
 
 
 def _from_budget(sizes: NDArray[np.int64], window: int, budget: float) -> list[float]:
+    from driftlead import thresholds  # here, because it needs scipy, which takes a second to import
+
     solve = functools.cache(lambda n: thresholds.incremental_ks(budget, n, window))
     return [solve(int(n)) for n in sizes]
 

@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from driftlead import thresholds
 from driftlead.detectors import _arguments, _rings
 from driftlead.detectors._kernels import released_code
 from driftlead.detectors._nmddm_windows import (
@@ -152,6 +151,8 @@ class NMDDM(Detector):
                 return [RELEASED_CODE_THRESHOLD] * d
             if kde:
                 return [2.0 * math.log(budget) / self._window] * d
+            from driftlead import thresholds  # here, because it needs scipy, which takes a second to import
+
             solve = functools.cache(lambda n, b: thresholds.nmddm(budget, n, self._window, b))
             return [solve(int(n), int(b)) for n, b in zip(located.sizes, self.n_bins, strict=True)]
 
@@ -185,14 +186,16 @@ class NMDDM(Detector):
         alarm: NDArray[np.bool_],
         change_point: NDArray[np.int32] | None,
     ) -> bool:
-        fed = columns if self._reference is None else self._reference.locate_columns(columns, slots)
+        if self._reference is not None:
+            return super()._advance_columns(columns, slots, statistic, alarm, change_point)
         return self._windows.advance(
-            fed, self._count, self._current, self._threshold, statistic, alarm, change_point
+            columns, self._count, self._current, self._threshold, statistic, alarm, change_point
         )
 
     def _advance_slots(
         self,
         slots: NDArray[np.int32],
+        columns: NDArray[np.float64] | None,
         statistic: NDArray[np.float64],
         alarm: NDArray[np.bool_],
         change_point: NDArray[np.int32] | None,

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self, get_args
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from driftlead import thresholds
 from driftlead.detectors import _arguments
 from driftlead.detectors._kernels import page_hinkley as kernel
 from driftlead.detectors.base import Detector
@@ -18,7 +17,8 @@ from driftlead.ranks import SortedReference
 
 __all__ = ["PageHinkley"]
 
-_DIRECTIONS: tuple[str, ...] = get_args(thresholds.Direction)
+Direction = Literal["both", "up", "down"]
+_DIRECTIONS: tuple[str, ...] = get_args(Direction)
 
 
 class PageHinkley(Detector):
@@ -95,7 +95,7 @@ class PageHinkley(Detector):
         n_signals: int | None = None,
         delta: float | ArrayLike = 0.005,
         threshold: float | ArrayLike | None = 50.0,
-        direction: thresholds.Direction = "both",
+        direction: Direction = "both",
         alpha: float = 1.0,
         *,
         false_alarm_every: float = 1_000_000,
@@ -105,7 +105,7 @@ class PageHinkley(Detector):
         slack = _arguments.per_signal(
             "delta", delta, d, "at least 0 and finite", lambda v: (v >= 0) & np.isfinite(v)
         )
-        self._direction: thresholds.Direction = _arguments.choice("direction", direction, _DIRECTIONS)  # type: ignore[assignment]
+        self._direction: Direction = _arguments.choice("direction", direction, _DIRECTIONS)  # type: ignore[assignment]
         self._alpha = _arguments.number(
             "alpha", alpha, "greater than 0 and at most 1", lambda a: 0.0 < a <= 1.0
         )
@@ -114,6 +114,8 @@ class PageHinkley(Detector):
             raise InvalidParameterError("threshold", "given where there is no reference", None)
 
         def from_budget(budget: float) -> list[float]:
+            from driftlead import thresholds  # here, because it needs scipy, which takes a second to import
+
             assert located is not None
             solve = functools.cache(lambda n, v: thresholds.page_hinkley(budget, n, v, self._direction))
             return [solve(int(n), float(v)) for n, v in zip(located.sizes, slack, strict=True)]
@@ -154,6 +156,7 @@ class PageHinkley(Detector):
     def _advance_slots(
         self,
         slots: NDArray[np.int32],
+        columns: NDArray[np.float64] | None,
         statistic: NDArray[np.float64],
         alarm: NDArray[np.bool_],
         change_point: NDArray[np.int32] | None,

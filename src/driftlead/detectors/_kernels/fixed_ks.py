@@ -131,7 +131,18 @@ def advance(
     -------
     bool
         Whether any row of any signal alarmed.
+
+    Raises
+    ------
+    ValueError
+        A slot lies outside the reference. Nothing has been fed then.
     """
+    for j in range(slots.shape[0]):
+        outside = 0
+        for r in range(slots.shape[1]):
+            outside |= (slots[j, r] < -1) | (slots[j, r] > 2 * layout[j, 4])
+        if outside:
+            raise ValueError("slots outside the reference")
     of = trees.dtype.type
     window = ring.shape[1]
     known = values.shape[0] > 0

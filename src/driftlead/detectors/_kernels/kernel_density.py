@@ -49,22 +49,23 @@ def advance(
     kernel: NDArray[np.int64],
     log_reference: NDArray[np.float64],
     ring: NDArray[np.uint8],
-    count: NDArray[np.int64],
     counts: NDArray[np.int32],
     heights: NDArray[np.int64],
+    count: NDArray[np.int64],
     current: NDArray[np.float64],
     threshold: NDArray[np.float64],
     statistic: NDArray[np.float64],
     alarm: NDArray[np.bool_],
+    change_point: NDArray[np.int32],
 ) -> bool:
-    """Feed slots to the windows; write statistic and alarm after each row.
+    """Feed slots to the windows; write statistic and alarm after each row, and 0 as change point.
 
     Parameters
     ----------
     slots : int32 (d, rows)
         Slot of each new value, -1 for missing.
-    table, starts : int16 flat, int64 (d,)
-        The cell of slot s of signal j is ``table[starts[j] + s]``.
+    table, starts : int16 flat, int64 (d + 1,)
+        The cell of slot s of signal j is ``table[starts[j] + s]``, s from -1 on.
     kernel : int64 (d, c)
         Height of each signal's kernel by distance in cells, in fixed point, 1 at the centre.
     log_reference : float64 (d, c)
@@ -72,19 +73,31 @@ def advance(
     ring : uint8 (d, w)
         Cells in the window; value number i stands at ``ring[j, i % w]`` and belongs to half
         ``(i % w) % 2``.
-    count : int64 (d,)
     counts : int32 (d, 2, c)
         Values of each half in each cell.
     heights : int64 (d, 2, c)
         Sum of the kernels of each half at each cell.
+    count : int64 (d,)
+        Values present that each signal has seen.
     current, threshold : float64 (d,)
-    statistic, alarm : (d, rows)
+    statistic, alarm, change_point : (d, rows)
 
     Returns
     -------
     bool
         Whether any row of any signal alarmed.
+
+    Raises
+    ------
+    ValueError
+        A slot lies outside the reference. Nothing has been fed then.
     """
+    for j in range(slots.shape[0]):
+        outside = 0
+        for r in range(slots.shape[1]):
+            outside |= (slots[j, r] < -1) | (slots[j, r] > starts[j + 1] - starts[j] - 2)
+        if outside:
+            raise ValueError("slots outside the reference")
     window = ring.shape[1]
     n_cells = kernel.shape[1]
     any_alarm = False
@@ -112,6 +125,7 @@ def advance(
                     current[j] = _mean_log_ratio(counts[j], heights[j], log_reference[j], window)
             statistic[j, r] = current[j]
             alarm[j, r] = current[j] > threshold[j]
+            change_point[j, r] = 0
             any_alarm |= alarm[j, r]
         count[j] = seen
     return any_alarm

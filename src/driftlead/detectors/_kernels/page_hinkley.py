@@ -205,8 +205,15 @@ def advance_scores(
     """Feed slots, turned into normal scores whose mean is 0; return whether any row alarmed.
 
     Score and gap stand in one loop on purpose: the gap's recurrence keeps the compiler from turning
-    the logarithm into vector code, whose last bit would depend on how many rows come at once.
+    the logarithm into vector code, whose last bit would depend on how many rows come at once. Raises
+    ValueError before anything is fed if a slot lies outside the reference.
     """
+    for j in range(slots.shape[0]):
+        outside = 0
+        for r in range(slots.shape[1]):
+            outside |= (slots[j, r] < -1) | (slots[j, r] > 2 * (offsets[j + 1] - offsets[j]))
+        if outside:
+            raise ValueError("slots outside the reference")
     any_alarm = False
     for j in range(slots.shape[0]):
         rise, fall = cells[j, RISE], cells[j, FALL]

@@ -1,0 +1,1 @@
+"""What one value costs in every detector, next to `np.searchsorted`, river, frouros, SciPy: `make bench`."""

@@ -1,0 +1,343 @@
+"""From one budget to one threshold for every pair of signal and detector."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from driftlead import rates, thresholds
+from driftlead.calibration import autoregression, joint, specs
+from driftlead.calibration.autoregression import Autoregressions
+from driftlead.calibration.budget import rows_per_false_alarm
+from driftlead.calibration.findings import findings
+from driftlead.calibration.laws import Law
+from driftlead.calibration.result import Calibration, Pair
+from driftlead.calibration.simulation import SignalModel, simulate_laws
+from driftlead.calibration.specs import DetectorSpec
+from driftlead.errors import InvalidDataError, InvalidParameterError
+from driftlead.reference import ReferenceProfile
+
+__all__ = ["calibrate"]
+
+Progress = Callable[[str, int, int], None]
+
+_ROWS_IN_ALL = 300_000_000  # simulated for all signals together
+_ROWS_PER_SIGNAL = (500_000, 2_000_000)
+_JOINT_ROWS = 100_000_000  # times pairs
+_MOST_JOINT_ROWS = 2_000_000
+_CORRELATED = 0.4  # below this, signals hardly ever raise a false alarm together
+_JOINT_LEVELS = 24
+_WEAK = 0.2  # logarithm of the variance of a mean over that of independent rows: less needs no simulation
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """One pair: its signal's column, its test, its model and the law of its rate."""
+
+    column: int
+    spec: DetectorSpec
+    model: SignalModel
+    law: Law
+    simulated: bool
+
+
+def calibrate(
+    profile: ReferenceProfile,
+    rows: ArrayLike | None = None,
+    *,
+    false_alarm_every: float | str = 1_000_000,
+    rows_per_second: float | None = None,
+    detectors: Sequence[DetectorSpec] | None = None,
+    guarantee: float | None = None,
+    joint_budget: bool = True,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Calibration:
+    """Find the thresholds with which a monitor of these signals keeps its false-alarm budget.
+
+    Independent signals are priced by shipped tables. A signal whose reference rows depend on those
+    before them is simulated with that dependence, and so are detectors that the library does not know.
+
+    Parameters
+    ----------
+    profile : ReferenceProfile
+        The reference of every signal.
+    rows : array of shape (n, d), optional
+        The reference rows in the order of time. Without them signals are taken to be independent of
+        their own past and of each other.
+    false_alarm_every : float or str
+        Budget: rows per false alarm of the whole monitor, or a time such as ``"30 days"``.
+    rows_per_second : float, optional
+        Expected traffic, where the budget is a time.
+    detectors : sequence of DetectorSpec, optional
+        The tests; by default Page-Hinkley, incremental KS and NM-DDM with a window of 500.
+    guarantee : float, optional
+        Share of references, such as 0.9, for which the budget shall hold; by default it holds on average.
+    joint_budget : bool
+        Whether alarms of correlated signals less than a window apart count as the one episode that
+        they are. Otherwise every pair's alarms count, and the budget is split evenly.
+    seed : int
+        Of everything simulated.
+    progress : callable, optional
+        Called with what is being done, how many steps are done, and how many there are.
+
+    Returns
+    -------
+    Calibration
+
+    Raises
+    ------
+    InvalidParameterError
+        A parameter breaks its rule, or two detectors share a name.
+    InvalidDataError
+        The rows do not fit the profile.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from driftlead.signals import Signal
+    >>> rows = np.random.default_rng(0).normal(size=(5000, 2))
+    >>> profile = ReferenceProfile.from_rows([Signal("a"), Signal("b")], rows, model_hash="1f")
+    >>> calibration = calibrate(profile, rows, false_alarm_every="1e6 rows")
+    >>> calibration.thresholds("incremental_ks").round(3)
+    array([0.119, 0.119])
+    """
+    budget = rows_per_false_alarm(false_alarm_every, rows_per_second)
+    if guarantee is not None and not 0.5 < guarantee < 1.0:
+        raise InvalidParameterError("guarantee", "above 0.5 and below 1, or None", guarantee)
+    chosen = tuple(detectors) if detectors is not None else _default_detectors()
+    names = [spec.name for spec in chosen]
+    if not chosen or len(set(names)) != len(names):
+        raise InvalidParameterError("detectors", "at least one, each with a name of its own", names)
+    models, fitted, scores = _models(profile, rows, seed)
+    watched = _laws(profile, models, chosen, seed, progress)
+    if not watched:
+        raise InvalidParameterError("detectors", "able to watch one of the signals", names)
+    share = None
+    if joint_budget and scores is not None and len(watched) > 1:
+        share = _episode_share(watched, chosen, fitted, scores, budget, guarantee, seed, progress)
+    log_rate = _log_rate_per_pair(budget, len(watched), share)
+    pairs = tuple(_priced(profile, each, log_rate, guarantee) for each in watched)
+    return Calibration(
+        false_alarm_every=budget,
+        guarantee=guarantee,
+        pairs=pairs,
+        episode_share=1.0 if share is None else math.exp(share(log_rate)),
+        findings=tuple(findings(profile, pairs, chosen, models, budget, ordered=scores is not None)),
+        model_hash=profile.model_hash,
+        n_signals=profile.n_signals,
+    )
+
+
+def _default_detectors() -> tuple[DetectorSpec, ...]:
+    return specs.page_hinkley(), specs.incremental_ks(), specs.nmddm()
+
+
+def _models(
+    profile: ReferenceProfile, rows: ArrayLike | None, seed: int
+) -> tuple[list[SignalModel], Autoregressions, NDArray[np.float64] | None]:
+    """Return what is known of each signal, and the reference's normal scores in the order of time."""
+    d = profile.n_signals
+    scores = None
+    fitted = Autoregressions(np.zeros(d, dtype=np.int64), np.zeros((d, autoregression.MAX_ORDER)))
+    if rows is not None:
+        matrix = np.asarray(rows, dtype=np.float64)
+        if matrix.ndim != 2 or matrix.shape[1] != d or len(matrix) < 2:
+            raise InvalidDataError(
+                f"rows must have shape (n, {d}) with at least two rows, got {matrix.shape}"
+            )
+        scores = autoregression.normal_scores(matrix, seed)
+        fitted = autoregression.fit(scores)
+    models = []
+    for j, (signal, sample) in enumerate(zip(profile.signals, profile.samples, strict=True)):
+        shares = None
+        if signal.kind == "categorical":
+            counts = np.unique(sample, return_counts=True)[1]
+            shares = np.cumsum(counts)[:-1] / len(sample)
+            shares = np.append(shares, 1.0)
+        models.append(SignalModel(len(sample), int(fitted.order[j]), fitted.coefficients[j], shares))
+    return models, fitted, scores
+
+
+def _laws(
+    profile: ReferenceProfile,
+    models: list[SignalModel],
+    chosen: tuple[DetectorSpec, ...],
+    seed: int,
+    progress: Progress | None,
+) -> list[_Watched]:
+    """Return every pair with the law of its rate, tables first, by detector and column."""
+    by_table: dict[tuple[int, str], Law] = {}
+    to_simulate: list[tuple[int, list[DetectorSpec]]] = []
+    for column, model in enumerate(models):
+        needed = []
+        for spec in chosen:
+            if model.categories is not None and (spec.ordered_only or len(model.categories) < 2):
+                continue
+            law = _table_law(spec, model)
+            if law is None:
+                needed.append(spec)
+            else:
+                by_table[column, spec.name] = law
+        if needed:
+            to_simulate.append((column, needed))
+    simulated: dict[tuple[int, str], Law] = {}
+    if to_simulate:
+        least, most = _ROWS_PER_SIGNAL
+        found = simulate_laws(
+            [(models[column], needed) for column, needed in to_simulate],
+            int(np.clip(_ROWS_IN_ALL / len(to_simulate), least, most)),
+            seed,
+            None if progress is None else lambda done, total: progress("simulating signals", done, total),
+        )
+        for (column, _), of_signal in zip(to_simulate, found, strict=True):
+            simulated.update({(column, name): law for name, law in of_signal.items()})
+    return [
+        _Watched(column, spec, models[column], law, (column, spec.name) in simulated)
+        for spec in chosen
+        for column in range(profile.n_signals)
+        if (law := by_table.get((column, spec.name)) or simulated.get((column, spec.name))) is not None
+    ]
+
+
+def _table_law(spec: DetectorSpec, model: SignalModel) -> Law | None:
+    """Return the law of a test that the tables know, on observations with hardly any dependence.
+
+    A weak dependence changes the variance of means and shares but not the course of an excursion: the
+    levels are scaled, which spares the simulation.
+    """
+    if model.categories is not None:
+        return None
+    if model.order == 0:
+        return _scaled_law(spec, model.n, 0, 1.0, 1.0 / model.n, 1.0 / (spec.window or 1))
+    variance = float(autoregression.long_run_variance(model.coefficients[np.newaxis])[0])
+    if abs(math.log(variance)) > _WEAK:
+        return None
+    of_sample = autoregression.variance_of_share(model.coefficients, model.n)
+    of_window = autoregression.variance_of_share(model.coefficients, spec.window or 1)
+    return _scaled_law(spec, model.n, model.order, variance, of_sample, of_window)
+
+
+@functools.lru_cache(maxsize=1024)
+def _scaled_law(
+    spec: DetectorSpec, n: int, order: int, variance: float, of_sample: float, of_window: float
+) -> Law | None:
+    """Return a law by table, given the variances of √n times a mean and of shares of sample and window."""
+    window = spec.window
+    if spec.law == "page_hinkley":
+        rate = functools.partial(
+            rates.page_hinkley_scaled,
+            delta=spec.delta,
+            direction=spec.direction,
+            spread=math.sqrt(variance),
+            mean_error=math.sqrt(variance / n),
+            log_spread_error=math.sqrt((0.5 + order) / n),
+        )
+        return Law(rate, 1e-9, quantile=lambda level, share: rate(level, quantile=share))
+    if spec.law == "incremental_ks" and window is not None:
+        unit = math.sqrt(of_sample + of_window)
+        law = Law(
+            lambda distance: rates.incremental_ks(max(distance / unit, rates.KS_LOWEST), n, window),
+            rates.KS_LOWEST * unit,
+        )
+        return law.with_spread(lambda distance: rates.reference_spread(distance / unit, n, window))
+    if spec.law == "nmddm" and window is not None:
+        scale = max(variance, of_window * window) if order else 1.0
+        law = Law(
+            lambda level: rates.nmddm(level / scale, window, spec.bins),
+            rates.nmddm_lowest(window, spec.bins) * scale,
+        )
+        return law.with_spread(lambda level: rates.TABLE_ERROR)
+    return None
+
+
+def _level(each: _Watched, log_rate: float, guarantee: float | None) -> float:
+    """Return the level of a pair at a log rate, which its statistic may not be able to reach."""
+    return _level_of(each.law, log_rate, guarantee)
+
+
+@functools.lru_cache(maxsize=1024)
+def _level_of(law: Law, log_rate: float, guarantee: float | None) -> float:
+    return thresholds.level_at_rate(lambda level: law.at(level, guarantee), math.exp(-log_rate), law.lowest)
+
+
+@functools.lru_cache(maxsize=1024)
+def _log_rate_at(law: Law, level: float) -> float:
+    return law.log_rate(level)
+
+
+def _priced(profile: ReferenceProfile, each: _Watched, log_rate: float, guarantee: float | None) -> Pair:
+    level = _level(each, log_rate, guarantee)
+    if each.spec.law == "incremental_ks" and each.spec.window is not None:
+        level = thresholds.on_lattice(level, each.model.n, each.spec.window)
+    error = 1.96 * each.law.error(level)
+    expected = _log_rate_at(each.law, level)
+    return Pair(
+        signal=profile.signals[each.column].name,
+        column=each.column,
+        detector=each.spec.name,
+        threshold=level,
+        simulated=each.simulated,
+        order=each.model.order,
+        n=each.model.n,
+        false_alarm_every=math.exp(-expected),
+        interval=(math.exp(-expected - error), math.exp(-expected + error)),
+    )
+
+
+def _log_rate_per_pair(budget: float, pairs: int, share: joint.EpisodeShare | None) -> float:
+    """Return the log rate at which every pair may alarm so that all episodes together keep the budget."""
+    even = -math.log(budget) - math.log(pairs)
+    if share is None:
+        return even
+    # Episodes: log rate + log pairs + constant + slope · log rate = -log budget, the share being at most 1.
+    return max(even, (even - share.constant) / (1.0 + share.slope)) if share.slope > -1.0 else even
+
+
+def _episode_share(
+    watched: list[_Watched],
+    chosen: tuple[DetectorSpec, ...],
+    fitted: Autoregressions,
+    scores: NDArray[np.float64],
+    budget: float,
+    guarantee: float | None,
+    seed: int,
+    progress: Progress | None,
+) -> joint.EpisodeShare | None:
+    """Return the share of episodes in alarms where signals are correlated enough for it to matter."""
+    numeric = [each for each in watched if each.model.categories is None]
+    columns = np.unique([each.column for each in numeric])
+    if len(columns) < 2 or len(numeric) < len(watched):
+        return None
+    correlation = joint.innovation_correlation(scores, fitted)
+    if np.abs(correlation - np.diag(np.diag(correlation))).max() < _CORRELATED:
+        return None
+    gap = max([spec.window or 0 for spec in chosen]) or 500
+    rows = min(_JOINT_ROWS / len(watched), _MOST_JOINT_ROWS)
+    # From as frequent as episodes can be told apart to as rare as they are seen in these rows.
+    most, least = math.log(1.0 / (6.0 * gap)), math.log(10.0 / rows)
+    log_rates = np.linspace(most, max(least, most - 8.0), _JOINT_LEVELS) - math.log(len(watched) / 4.0)
+    by_spec, levels = [], []
+    for spec in chosen:
+        of_spec = [each for each in numeric if each.spec is spec]
+        if not of_spec:
+            continue
+        by_spec.append((spec, np.array([each.column for each in of_spec])))
+        ends = [np.array([_level(each, rate, None) for rate in log_rates]) for each in of_spec]
+        levels.append(np.array(ends))
+    return joint.simulate_episodes(
+        by_spec,
+        fitted,
+        correlation,
+        min(each.model.n for each in numeric),
+        levels,
+        log_rates,
+        int(rows),
+        seed,
+        None if progress is None else lambda done, total: progress("simulating rows", done, total),
+    )

@@ -1,0 +1,196 @@
+"""What a calibration found, in numbers and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftlead.errors import InvalidParameterError, StateError
+
+__all__ = ["Calibration", "Pair"]
+
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One detector on one signal.
+
+    Attributes
+    ----------
+    signal, detector : str
+        Their names.
+    column : int
+        The signal's place in the profile.
+    threshold : float
+    simulated : bool
+        Whether the threshold comes from a simulation rather than from a table.
+    order : int
+        Lags of the signal's autoregression; 0 for independent observations.
+    n : int
+        Size of the signal's reference.
+    false_alarm_every : float
+        Rows per false alarm that this threshold is expected to give, on average over references.
+    interval : (float, float)
+        95 % interval of that, as far as the simulation's own noise goes.
+    """
+
+    signal: str
+    column: int
+    detector: str
+    threshold: float
+    simulated: bool
+    order: int
+    n: int
+    false_alarm_every: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """One threshold for every pair of signal and detector, within one budget.
+
+    Attributes
+    ----------
+    false_alarm_every : float
+        The budget of the whole monitor, in rows.
+    guarantee : float or None
+        Share of references for which it holds; None: on average over them.
+    pairs : tuple of Pair
+        By detector, then by column.
+    episode_share : float
+        Episodes per alarm: below 1 where correlated signals raise their false alarms together, and the
+        thresholds are lower for it.
+    findings : tuple of str
+        What the user should know, with numbers.
+    model_hash : str
+        The model whose reference profile this belongs to.
+    n_signals : int
+        Number of signals in that profile.
+    """
+
+    false_alarm_every: float
+    guarantee: float | None
+    pairs: tuple[Pair, ...]
+    episode_share: float
+    findings: tuple[str, ...]
+    model_hash: str
+    n_signals: int
+
+    def _of(self, detector: str) -> list[Pair]:
+        found = [pair for pair in self.pairs if pair.detector == detector]
+        if not found:
+            known = ", ".join(sorted({pair.detector for pair in self.pairs}))
+            raise InvalidParameterError("detector", f"one of {known}", detector)
+        return found
+
+    def columns(self, detector: str) -> NDArray[np.int64]:
+        """Return the columns that a detector watches, increasing."""
+        return np.array([pair.column for pair in self._of(detector)], dtype=np.int64)
+
+    def thresholds(self, detector: str) -> NDArray[np.float64]:
+        """Return the threshold of each of those columns.
+
+        Raises
+        ------
+        InvalidParameterError
+            No such detector was calibrated.
+        """
+        return np.array([pair.threshold for pair in self._of(detector)])
+
+    def report(self, rows: int | None = None) -> str:
+        """Return what was done for every pair, as plain text.
+
+        Parameters
+        ----------
+        rows : int, optional
+            Longest table; the pairs beyond it are left out and counted.
+        """
+        kept = f"for {self.guarantee:.0%} of references" if self.guarantee else "on average over references"
+        lines = [f"one false alarm per {self.false_alarm_every:,.0f} rows, {kept}"]
+        if self.episode_share < 1.0:
+            lines.append(
+                f"signals are correlated: {self.episode_share:.2f} episodes per alarm, thresholds lowered"
+            )
+        lines.append("")
+        names = max(len("signal"), *(len(pair.signal) for pair in self.pairs))
+        lines.append(
+            f"{'signal':{names}}  {'detector':14}  {'threshold':>10}  {'by':10}  {'lags':>4}"
+            f"  {'n':>7}  rows per false alarm (95 %)"
+        )
+        shown = self.pairs if rows is None else self.pairs[:rows]
+        for pair in shown:
+            low, high = pair.interval
+            spread = f" ({low:.2g} to {high:.2g})" if pair.simulated else ""
+            lines.append(
+                f"{pair.signal:{names}}  {pair.detector:14}  {pair.threshold:>10.4g}"
+                f"  {'simulation' if pair.simulated else 'table':10}  {pair.order:>4}  {pair.n:>7}"
+                f"  {pair.false_alarm_every:.3g}{spread}"
+            )
+        if len(shown) < len(self.pairs):
+            lines.append(f"… and {len(self.pairs) - len(shown)} more")
+        if self.findings:
+            lines += ["", *self.findings]
+        return "\n".join(lines)
+
+    def to_state(self) -> dict[str, Any]:
+        """Return plain arrays and scalars, for `driftlead.state`."""
+        return {
+            "version": _VERSION,
+            "false_alarm_every": self.false_alarm_every,
+            "guarantee": self.guarantee,
+            "episode_share": self.episode_share,
+            "findings": list(self.findings),
+            "model_hash": self.model_hash,
+            "n_signals": self.n_signals,
+            "signals": [pair.signal for pair in self.pairs],
+            "detectors": [pair.detector for pair in self.pairs],
+            "columns": np.array([pair.column for pair in self.pairs], dtype=np.int64),
+            "thresholds": np.array([pair.threshold for pair in self.pairs]),
+            "simulated": np.array([pair.simulated for pair in self.pairs], dtype=np.bool_),
+            "orders": np.array([pair.order for pair in self.pairs], dtype=np.int64),
+            "sizes": np.array([pair.n for pair in self.pairs], dtype=np.int64),
+            "expected": np.array([(pair.false_alarm_every, *pair.interval) for pair in self.pairs]),
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Calibration:
+        """Restore a calibration from `to_state`.
+
+        Raises
+        ------
+        StateError
+            When something is missing, inconsistent, or from a newer version.
+        """
+        try:
+            version = int(state["version"])
+            if version > _VERSION:
+                raise StateError(
+                    f"the calibration has version {version}; this driftlead reads up to {_VERSION}"
+                )
+            pairs = tuple(
+                Pair(str(signal), int(column), str(detector), float(threshold), bool(simulated), int(order),
+                     int(n), float(expected[0]), (float(expected[1]), float(expected[2])))
+                for signal, detector, column, threshold, simulated, order, n, expected in zip(
+                    state["signals"], state["detectors"], state["columns"], state["thresholds"],
+                    state["simulated"], state["orders"], state["sizes"], state["expected"], strict=True,
+                )
+            )  # fmt: skip
+            guarantee = state["guarantee"]
+            return cls(
+                false_alarm_every=float(state["false_alarm_every"]),
+                guarantee=None if guarantee is None else float(guarantee),
+                pairs=pairs,
+                episode_share=float(state["episode_share"]),
+                findings=tuple(str(finding) for finding in state["findings"]),
+                model_hash=str(state["model_hash"]),
+                n_signals=int(state["n_signals"]),
+            )
+        except StateError:
+            raise
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise StateError(f"the calibration is unreadable: {error}") from error

@@ -1,0 +1,268 @@
+"""A whole monitor's budget: tables, simulation, correlation, report, state, and the command line."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from driftlead import state, thresholds
+from driftlead.calibration import (
+    Calibration,
+    DetectorSpec,
+    autoregression,
+    calibrate,
+    incremental_ks,
+    nmddm,
+    page_hinkley,
+    rows_per_false_alarm,
+)
+from driftlead.calibration.counting import excursions
+from driftlead.calibration.simulation import SignalModel, simulate_laws
+from driftlead.cli import app
+from driftlead.detectors import IncrementalKS
+from driftlead.errors import InvalidDataError, InvalidParameterError, StateError
+from driftlead.ranks import SortedReference
+from driftlead.reference import ReferenceProfile
+from driftlead.signals import Signal
+
+
+def profile_of(rows, kinds=None):
+    kinds = kinds or ["numeric"] * rows.shape[1]
+    return ReferenceProfile.from_rows(
+        [Signal(f"s{j}", kind) for j, kind in enumerate(kinds)], rows, model_hash="1f"
+    )
+
+
+def autoregressive(rng, rows, columns, phi):
+    steps = rng.normal(size=(rows + 200, columns)) * math.sqrt(1.0 - phi**2)
+    value, path = np.zeros(columns), np.empty_like(steps)
+    for row, step in enumerate(steps):
+        value = phi * value + step
+        path[row] = value
+    return path[200:]
+
+
+def test_excursions_less_than_a_window_apart_count_once():
+    path = np.zeros((1, 40))
+    path[0, [5, 8, 17, 30]] = [2.0, 1.0, 2.0, 3.0]  # gaps 3, 9, 13; the second only above the first level
+    counts = np.zeros((1, 3), dtype=np.int64)
+    excursions(path, np.array([[0.5, 1.5, 2.5]]), 10, 0, counts)
+    assert counts.tolist() == [[2, 3, 1]]
+    excursions(path, np.array([[0.5, 1.5, 2.5]]), 10, 6, counts)  # what opens in the burn-in does not count
+    assert counts.tolist() == [[3, 5, 2]]
+
+
+@pytest.mark.parametrize(("phi", "order"), [(0.0, 0), (0.3, 1), (0.9, 1)])
+def test_autoregression_is_found_whatever_the_margins(phi, order):
+    rows = np.exp(autoregressive(np.random.default_rng(5), 4_000, 6, phi))
+    fitted = autoregression.fit(autoregression.normal_scores(rows, seed=0))
+    assert np.median(fitted.order) == order
+    assert np.allclose(fitted.coefficients[:, 0], phi, atol=0.06)
+
+
+def test_simulated_autoregressions_have_the_moments_that_theory_gives():
+    coefficients = np.zeros((1, 8))
+    coefficients[0, :2] = 0.5, 0.3
+    path = np.empty((1, 400_000))
+    autoregression.simulate(coefficients, np.random.default_rng(1).normal(size=(1, 400_500)), path)
+    assert path.var() == pytest.approx(1.0, abs=0.03)
+    means = path.reshape(400, 1_000).mean(axis=1)
+    assert means.var() * 1_000 == pytest.approx(autoregression.long_run_variance(coefficients)[0], rel=0.2)
+    shares = (path.reshape(2_000, 200) < 0.0).mean(axis=1)
+    assert 4.0 * shares.var() == pytest.approx(
+        autoregression.variance_of_share(coefficients[0], 200), rel=0.15
+    )
+
+
+def test_simulation_agrees_with_the_tables_on_independent_rows():
+    n, window, budget = 2_000, 100, 3_000.0
+    specs = [incremental_ks(window), page_hinkley(), nmddm(window)]
+    (laws,) = simulate_laws([(SignalModel(n, 0, np.zeros(8)), specs)], rows=600_000, seed=3)
+    found = [thresholds.level_at_rate(laws[s.name].log_rate, budget, laws[s.name].lowest) for s in specs]
+    known = [
+        thresholds.incremental_ks(budget, n, window),
+        thresholds.page_hinkley(budget, n),
+        thresholds.nmddm(budget, n, window),
+    ]
+    assert found == pytest.approx(known, rel=0.03)
+
+
+def test_autocorrelated_signals_keep_their_budget():
+    n, window, budget, columns, rows, phi = 3_000, 100, 2_000.0, 6, 60_000, 0.6
+    rng = np.random.default_rng(21)
+    specs = [page_hinkley(), incremental_ks(window)]
+    models = [
+        (SignalModel(n, 1, row), specs)
+        for row in autoregression.fit(autoregressive(rng, n, columns, phi)).coefficients
+    ]
+    laws = simulate_laws(models, rows=300_000, seed=1)
+    stream = autoregressive(rng, rows, columns, phi)
+    for spec in specs:
+        levels = np.array([thresholds.level_at_rate(law[spec.name].log_rate, budget, law[spec.name].lowest)
+                           for law in laws])  # fmt: skip
+        ignorant = (thresholds.page_hinkley(budget, n), thresholds.incremental_ks(budget, n, window))
+        assert np.all(levels > 1.2 * ignorant[spec.name == "incremental_ks"])
+        total = 0
+        for _ in range(4):  # references that the laws have not seen
+            reference = SortedReference(autoregressive(rng, n, columns, phi))
+            trace = spec.build(reference, levels, np.zeros(columns, dtype=bool)).update_many(stream)
+            counts = np.zeros((columns, 1), dtype=np.int64)
+            if spec.window is None:
+                counts[:, 0] = trace.alarm.sum(axis=0)
+            else:
+                path = np.ascontiguousarray(trace.statistic.T)
+                excursions(path, levels[:, np.newaxis].copy(), spec.window, 0, counts)
+            total += int(counts.sum())
+        # 24 references: their spread leaves about a fifth; without the sieve alarms are 5 times too many.
+        assert 0.5 < total / (4 * columns * rows / budget) < 1.7
+
+
+def test_independent_signals_take_the_tables_and_share_the_budget_evenly():
+    rows = np.random.default_rng(2).normal(size=(2_000, 3))
+    calibration = calibrate(profile_of(rows), false_alarm_every=10_000, detectors=[incremental_ks(100)])
+    assert (
+        calibration.thresholds("incremental_ks").tolist()
+        == [thresholds.incremental_ks(30_000, 2_000, 100)] * 3
+    )
+    assert not any(pair.simulated for pair in calibration.pairs)
+    assert calibration.pairs[0].false_alarm_every == pytest.approx(30_000, rel=0.1)
+
+
+def test_correlated_signals_get_lower_thresholds_and_keep_the_budget_of_episodes(monkeypatch):
+    monkeypatch.setattr("driftlead.calibration.pricing._MOST_JOINT_ROWS", 500_000)  # seconds, not a minute
+    rng = np.random.default_rng(8)
+    n, columns, window, budget = 2_000, 12, 100, 4_000
+
+    def draw(rows):
+        return 0.95 * rng.normal(size=(rows, 1)) + 0.3 * rng.normal(size=(rows, columns))
+
+    reference = draw(n)
+    settings = {"false_alarm_every": budget, "detectors": [incremental_ks(window)]}
+    together = calibrate(profile_of(reference), reference, **settings)
+    evenly = calibrate(profile_of(reference), reference, joint_budget=False, **settings)
+    assert together.episode_share < 0.6
+    assert np.all(together.thresholds("incremental_ks") < evenly.thresholds("incremental_ks"))
+    episodes, rows = 0, 0
+    for _ in range(30):
+        detector = IncrementalKS(draw(n), window, threshold=together.thresholds("incremental_ks"))
+        alarmed = np.flatnonzero(detector.update_many(draw(10_000)).alarm.any(axis=1))
+        episodes += int((np.diff(alarmed, prepend=-window) >= window).sum())
+        rows += 10_000
+    assert 0.6 < episodes / rows * budget < 1.5
+
+
+def test_categories_are_simulated_and_only_watched_by_tests_without_an_order():
+    rng = np.random.default_rng(4)
+    rows = np.stack([rng.normal(size=2_000), rng.choice(3, size=2_000, p=[0.7, 0.2, 0.1])], axis=1)
+    calibration = calibrate(
+        profile_of(rows, ["numeric", "categorical"]), rows, false_alarm_every=1_000,
+        detectors=[incremental_ks(100), nmddm(100)],
+    )  # fmt: skip
+    assert calibration.columns("incremental_ks").tolist() == [0]
+    assert calibration.columns("nmddm").tolist() == [0, 1]
+    assert [pair.simulated for pair in calibration.pairs] == [False, False, True]
+    numeric, categorical = calibration.thresholds("nmddm")
+    assert 5.0 < categorical < numeric
+
+
+def test_a_detector_that_nobody_knows_is_simulated():
+    spec = DetectorSpec(
+        "mine", lambda reference, threshold, _: IncrementalKS(reference, 100, threshold=threshold), window=100
+    )
+    rows = np.random.default_rng(6).normal(size=(2_000, 2))
+    calibration = calibrate(profile_of(rows), rows, false_alarm_every=1_500, detectors=[spec])
+    known = thresholds.incremental_ks(3_000, 2_000, 100)
+    assert calibration.thresholds("mine") == pytest.approx(np.full(2, known), rel=0.05)
+
+
+def test_report_names_what_was_done_and_warns_with_numbers():
+    rng = np.random.default_rng(9)
+    rows = np.stack([rng.normal(size=1_500), autoregressive(rng, 1_500, 1, 0.7)[:, 0]], axis=1)
+    seen = []
+    calibration = calibrate(
+        profile_of(rows), rows, false_alarm_every=2_000, detectors=[incremental_ks(100), page_hinkley(0.01)],
+        progress=lambda what, done, total: seen.append((what, done, total)),
+    )  # fmt: skip
+    report = calibration.report()
+    assert "one false alarm per 2,000 rows, on average over references" in report
+    assert "2 of 2 references hold fewer than 5,000 values (s0: 1,500)" in report
+    assert "depend on their past (s1: 1 lags)" in report
+    assert "2 of 2 references are shorter than 20 windows of 100" in report
+    assert "delta 0.01 lies within the error of the mean" in report
+    assert [line.split()[3] for line in report.splitlines()[3:7]] == ["table", "simulation"] * 2
+    assert seen[-1][1] == seen[-1][2]
+
+
+def test_a_calibration_comes_back_from_its_state_file(tmp_path):
+    rows = np.random.default_rng(3).normal(size=(1_000, 2))
+    calibration = calibrate(profile_of(rows), rows, guarantee=0.9)
+    state.save(tmp_path / "c", "calibration", 1, calibration.to_state())
+    assert Calibration.from_state(state.load(tmp_path / "c", "calibration")[1]) == calibration
+    broken = calibration.to_state()
+    del broken["columns"]
+    with pytest.raises(StateError, match="unreadable"):
+        Calibration.from_state(broken)
+    with pytest.raises(StateError, match="version 9"):
+        Calibration.from_state(calibration.to_state() | {"version": 9})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"false_alarm_every": "soon"}, "false_alarm_every must be a number of rows above 1, or a time"),
+        ({"false_alarm_every": "30 days"}, "rows_per_second must be given and above 0"),
+        ({"guarantee": 0.4}, "guarantee must be above 0.5 and below 1, or None, got 0.4"),
+        ({"detectors": [incremental_ks(), incremental_ks()]}, "each with a name of its own"),
+        ({"detectors": []}, "detectors must be at least one"),
+    ],
+)
+def test_bad_settings_are_named(settings, message):
+    with pytest.raises(InvalidParameterError, match=message):
+        calibrate(profile_of(np.ones((10, 1)) * np.arange(10)[:, None]), **settings)
+
+
+def test_rows_must_fit_the_profile():
+    with pytest.raises(InvalidDataError, match=r"rows must have shape \(n, 1\)"):
+        calibrate(profile_of(np.arange(10.0)[:, None]), np.zeros((5, 2)))
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"), [("1e6", 1e6), ("500 rows", 500), ("2 hours", 7_200 * 3.0), ("1 Day", 86_400 * 3.0)]
+)
+def test_budgets_are_read(text, rows):
+    assert rows_per_false_alarm(text, rows_per_second=3.0) == rows
+
+
+def test_the_command_line_prints_the_same_report(tmp_path):
+    rows = np.random.default_rng(3).normal(size=(600, 2)).round(6)
+    file = tmp_path / "reference.csv"
+    file.write_text("a,b\n" + "\n".join(f"{a},{b}" for a, b in rows.tolist()) + "\n")
+    answer = CliRunner().invoke(app, ["calibrate", str(file), "--false-alarm-every", "1e5", "--window", "50"])
+    assert answer.exit_code == 0
+    profile = ReferenceProfile.from_rows([Signal("a"), Signal("b")], rows, model_hash="x")
+    expected = calibrate(
+        profile, rows, false_alarm_every=1e5, detectors=[page_hinkley(), incremental_ks(50), nmddm(50)]
+    )
+    assert answer.stdout.strip() == expected.report().strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b\n1,2\n3\n", "line 3: 1 cells, the header has 2"),
+        ("a,b\n1,x\n", "line 2: 'x' is not a number"),
+        ("", "must hold a header and at least one row"),
+        (None, "No such file"),
+    ],
+)
+def test_the_command_line_answers_bad_files_with_one_line(tmp_path, text, message):
+    file = tmp_path / "reference.csv"
+    if text is not None:
+        file.write_text(text)
+    answer = CliRunner().invoke(app, ["calibrate", str(file)])
+    assert answer.exit_code == 2
+    assert message in answer.stderr
+    assert len(answer.stderr.strip().splitlines()) == 1
