@@ -293,7 +293,7 @@ def oracle_threshold(
     return high
 
 
-def peers(rows: int = 20_000, streams: int = 20) -> None:
+def peers(rows: int = 5_000, streams: int = 20) -> None:
     """False alarms of other libraries' defaults on unchanging normal data."""
     from frouros.detectors.concept_drift import PageHinkley as FrourosPageHinkley
     from river import drift

@@ -2,7 +2,7 @@
 
     python benchmarks/make_tables.py
 
-About 25 minutes on one core. Uniform data, fresh references, seeds derived from SEED: the same machine
+About 10 minutes on one core. Uniform data, fresh references, seeds derived from SEED: the same machine
 and numpy give the same tables. What is fitted is the logarithm of simulated over theoretical rate, as a
 sum of smooth terms (driftlead.rates), by least squares weighted by the number of excursions counted.
 """

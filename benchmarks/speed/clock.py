@@ -33,10 +33,14 @@ def probe(draw: Callable[[], Any], work: Callable[[Any], Any], units: int) -> Pr
     return measure
 
 
-def in_turn(probes: dict[str, Probe], rounds: int) -> dict[str, float]:
-    """Return the fastest of several rounds of each probe; a round takes every probe once."""
+def in_turn(probes: dict[str, Probe], rounds: int, say: Callable[[str], None]) -> dict[str, float]:
+    """Return the fastest of several rounds of each probe.
+
+    A round takes every probe once, so that what is compared shares the machine's good and bad minutes.
+    """
     fastest = dict.fromkeys(probes, math.inf)
-    for _ in range(rounds):
+    for number in range(rounds):
+        say(f"round {number + 1} of {rounds}")
         for name, measure in probes.items():
             fastest[name] = min(fastest[name], measure())
     return fastest

@@ -30,7 +30,7 @@ def measure(
     peers : mapping
         The peer that has each package; packages that are not in it are left out.
     say : callable
-        Told what is being measured.
+        Told what is being done.
     """
 
     def asked(package: str, work: str, size: int) -> dict[str, Probe]:
@@ -38,23 +38,17 @@ def measure(
             return {}
         return {f"{work}@{size}": peers[package].probe(work, size, sizes.peer_milliseconds)}
 
-    got: dict[str, float] = {}
+    say("filling windows")
+    probes: dict[str, Probe] = {}
     for size in sizes.growth:
-        say(f"KS at n = w = {size}")
-        probes = ours.ks(size, sizes.values)
+        probes |= ours.ks(size, sizes.values)
         for package, work, largest in PEER_KS:
             if size <= largest:
                 probes |= asked(package, work, size)
-        got |= in_turn(probes, sizes.rounds)
-    say("Page-Hinkley")
-    got |= in_turn(ours.page_hinkley(sizes) | asked("river", "river_page_hinkley", 1), sizes.rounds)
-    say("NM-DDM")
-    got |= in_turn(ours.nmddm(sizes), sizes.rounds)
-    say("all three on a block of rows")
-    got |= in_turn(ours.block(sizes), sizes.rounds)
-    say("all three on one row at a time")
-    for signals in (1, sizes.row):
-        got |= in_turn(ours.row(sizes, signals) | asked("river", "river_page_hinkley", signals), sizes.rounds)
+    probes |= ours.page_hinkley(sizes) | asked("river", "river_page_hinkley", 1)
+    probes |= ours.nmddm(sizes) | ours.block(sizes) | ours.row(sizes, 1)
+    probes |= ours.row(sizes, sizes.row) | asked("river", "river_page_hinkley", sizes.row)
+    got = in_turn(probes, sizes.rounds, say)
     say("memory and start")
     got |= footprint.memory(sizes.reference, sizes.block[1])
     got |= footprint.startup(STARTS if sizes.rounds > 1 else 1)

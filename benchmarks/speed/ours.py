@@ -19,7 +19,7 @@ _RNG = np.random.default_rng(1)
 class Sizes:
     """How much is measured; the defaults are those of the published page."""
 
-    rounds: int = 7
+    rounds: int = 10
     values: int = 20_000
     growth: tuple[int, ...] = (100, 316, 1_000, 3_162, 10_000, 31_623, 100_000)
     reference: int = 1_000

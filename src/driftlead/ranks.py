@@ -101,8 +101,8 @@ class SortedReference:
     Parameters
     ----------
     samples : array of shape (n,) or (n, d), or sequence of d arrays of shape (n_j,)
-        Reference values of each signal, in the signal's own unit. NaN is a missing value and is
-        dropped; ±inf are values like any other.
+        Reference values of each signal, in the signal's own unit; a list of lists holds one list per
+        signal. NaN is a missing value and is dropped; ±inf are values like any other.
 
     Raises
     ------

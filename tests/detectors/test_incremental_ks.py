@@ -250,6 +250,17 @@ def test_alarms_on_a_shift_within_the_budget_s_promise():
     assert 0 < delay < 150
 
 
+def test_adjacent_windows_keep_their_budget():
+    budget = 2000.0
+    detector = IncrementalKS(window=100, past=100, n_signals=40, false_alarm_every=budget)
+    alarm = detector.update_many(np.random.default_rng(12).normal(size=(10_000, 40))).alarm
+    episodes = 0
+    for rows in map(np.flatnonzero, alarm.T):
+        episodes += int(np.count_nonzero(np.diff(rows, prepend=-10_000) > 200))
+    assert 0 < episodes < 1.3 * alarm.size / budget
+    assert detector.threshold[0] > IncrementalKS(np.arange(100.0), 100, false_alarm_every=budget).threshold[0]
+
+
 def test_memory_per_signal():
     detector = IncrementalKS(np.random.default_rng(0).normal(size=(1000, 4)), 1000)
     arrays = [detector._samples.trees, detector._samples.ring, detector._samples.layout]

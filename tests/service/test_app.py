@@ -252,6 +252,37 @@ def test_what_the_model_refuses_is_the_clients_fault(service):
     assert answer.json() == {"error": "inputs: the sum of a row must be finite as FP32"}
 
 
+class Overflowing(LinearClassifier):
+    """Gives NaN for a row that holds 1e38 or misses its first value, as a network in single precision may."""
+
+    def predict(self, inputs):
+        prediction = super().predict(inputs)
+        lost = (inputs["input"] >= 1e38).any(axis=1) | np.isnan(inputs["input"][:, 0])
+        probabilities = np.where(lost[:, None], np.nan, prediction.outputs["probabilities"])
+        return prediction._replace(outputs={**prediction.outputs, "probabilities": probabilities})
+
+
+@pytest.mark.parametrize("outputs", [{}, {"outputs": [{"name": "label"}]}])
+def test_a_row_on_which_the_model_overflows_is_refused_by_its_number(make_service, outputs):
+    service = make_service(Overflowing())
+    answer = service.infer({**tensor([1, 2, 3, 1e38, 0, 0], shape=[2, 3]), **outputs})
+    assert answer.status_code == 400
+    assert answer.json() == {
+        "error": "inputs: row 1 (the first is 0) must be within the model's range, got values for which its "
+        '"probabilities" are not finite'
+    }
+    assert service.infer({**tensor([1, 2, 3]), **outputs}).status_code == 200
+    assert service.metric("inference_rows_total") == 1
+
+
+def test_a_row_with_missing_values_may_have_a_missing_answer(make_service):
+    service = make_service(Overflowing(allows_missing=True))
+    answer = service.infer(tensor([None, 2, 3, 1, 2, 3], shape=[2, 3]))
+    assert answer.status_code == 200
+    assert answer.json()["outputs"][0]["data"][:2] == [None, None]
+    assert service.infer(tensor([None, 2, 3, 1e38, 2, 3], shape=[2, 3])).status_code == 400
+
+
 def test_outputs_of_a_wrong_shape_are_the_models_fault(make_service):
     class Short(LinearClassifier):
         def predict(self, inputs):

@@ -7,10 +7,11 @@ feeds one row to several detectors.
 
 from __future__ import annotations
 
-from driftlead.detectors.base import Detector, Trace, update_all
+from driftlead.detectors.base import Detector, Trace
 from driftlead.detectors.incremental_ks import IncrementalKS
 from driftlead.detectors.nmddm import NMDDM
 from driftlead.detectors.page_hinkley import PageHinkley
+from driftlead.detectors.together import update_all
 
 __all__ = ["DETECTORS", "NMDDM", "Detector", "IncrementalKS", "PageHinkley", "Trace", "update_all"]
 

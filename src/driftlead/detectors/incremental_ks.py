@@ -44,7 +44,8 @@ class IncrementalKS(Detector):
         Alarm when D exceeds this. None: from ``false_alarm_every``.
     false_alarm_every : float
         Budget of one signal: rows per false alarm, where ``threshold`` is None. A sample too small
-        for its budget gets the threshold 1, and cannot alarm.
+        for its budget gets the threshold 1, and cannot alarm. Two adjacent windows get a threshold on
+        the cautious side of it.
 
     Raises
     ------
@@ -90,8 +91,9 @@ class IncrementalKS(Detector):
         self._past = self._window if past is None else _arguments.integer("past", past, 1, 2**30)
         self._budget = None if threshold is not None else false_alarm_every
         sizes = np.full(d, self._past) if located is None else located.sizes
+        pace = _pace(self._past, self._window) if located is None else 1.0
         limits = _arguments.thresholds(
-            threshold, d, false_alarm_every, functools.partial(_from_budget, sizes, self._window)
+            threshold, d, false_alarm_every, functools.partial(_from_budget, sizes, self._window, pace)
         )
         super().__init__(located, np.zeros(d, dtype=np.int64), np.zeros(d), limits)
         self._samples: FixedReference | AdjacentWindows = (
@@ -156,7 +158,7 @@ class IncrementalKS(Detector):
         samples.replay(reference.locate(values.T).T, self._count, self._current)
         samples.values = _rings.roll(values, self._count)
         if self._budget is not None:
-            self._threshold = np.array(_from_budget(reference.sizes, self._window, self._budget))
+            self._threshold = np.array(_from_budget(reference.sizes, self._window, 1.0, self._budget))
         self._reference, self._samples = reference, samples
 
     def _advance_columns(
@@ -228,11 +230,21 @@ class IncrementalKS(Detector):
         return detector
 
 
-def _from_budget(sizes: NDArray[np.int64], window: int, budget: float) -> list[float]:
+def _from_budget(sizes: NDArray[np.int64], window: int, pace: float, budget: float) -> list[float]:
     from driftlead import thresholds  # here, because it needs scipy, which takes a second to import
 
-    solve = functools.cache(lambda n: thresholds.incremental_ks(budget, n, window))
+    solve = functools.cache(lambda n: thresholds.incremental_ks(budget * pace, n, window))
     return [solve(int(n)) for n in sizes]
+
+
+def _pace(past: int, window: int) -> float:
+    """Return how much faster D renews itself when the past moves along, against a fixed reference.
+
+    One row changes F(x) of the recent window by ±1/w twice. Where the past moves along, the value that
+    passes over changes both, and one more leaves the past; false alarms come in proportion to the
+    variance of those steps.
+    """
+    return (1.0 + (window / past) ** 2 + (1.0 + window / past) ** 2) / 2.0
 
 
 def _check_filled(present: NDArray[np.bool_], count: NDArray[np.int64]) -> None:

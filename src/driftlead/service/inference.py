@@ -11,13 +11,13 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from driftlead.errors import InvalidDataError
-from driftlead.service.errors import RequestError
+from driftlead.service.errors import RequestError, quote_value
 from driftlead.service.metrics import ServiceMetrics
 from driftlead.service.predictor import Prediction, Predictor, TensorSpec
 from driftlead.service.tensors import Batch, decode_inputs, decode_request, encode_response, select_outputs
@@ -110,6 +110,7 @@ class InferenceWorker:
         try:
             prediction = self._predictor.predict(batch.arrays)
             predicted = perf_counter()
+            _require_finite(self._predictor, prediction, batch)
             answer = self._encode(prediction, wanted, batch, exchange)
         except InvalidDataError as error:
             raise RequestError(400, f"inputs: {error}") from None
@@ -143,3 +144,32 @@ class InferenceWorker:
                 self._metrics.count_classes(signals[:, self._class_column])
         except Exception:
             _log.exception("monitoring failed, request %s", exchange.id, extra={"request_id": exchange.id})
+
+
+def _require_finite(predictor: Predictor, prediction: Prediction, batch: Batch) -> None:
+    """Refuse rows so extreme that the model overflows on them: what it then gives is no prediction.
+
+    A row with missing values may have a missing answer; it leaves as ``null``.
+    """
+    whole = np.ones(batch.rows, dtype=np.bool_)
+    for spec in predictor.inputs:
+        whole &= _finite_rows(batch.arrays[spec.name], spec, batch.rows)
+    for spec in predictor.outputs:
+        if spec.dtype.kind != "f":
+            continue
+        with np.errstate(over="ignore"):
+            values = prediction.outputs[spec.name].astype(spec.dtype)
+        if spec.batched and values.shape[:1] != (batch.rows,):
+            continue  # encoding refuses what has not one answer per row
+        spoilt = whole & ~_finite_rows(values, spec, batch.rows)
+        if spoilt.any():
+            raise InvalidDataError(
+                f"row {spoilt.argmax()} (the first is 0) must be within the model's range, got values for "
+                f"which its {quote_value(spec.name)} are not finite"
+            )
+
+
+def _finite_rows(values: NDArray[Any], spec: TensorSpec, rows: int) -> NDArray[np.bool_]:
+    """Whether each row is finite throughout; a tensor without rows belongs to all of them."""
+    finite = np.isfinite(values)
+    return finite.reshape(rows, -1).all(axis=1) if spec.batched else np.full(rows, finite.all())

@@ -164,6 +164,12 @@ class Predictor(Protocol):
             Every tensor of `inputs`, of its exact type, with the same number of rows each. Called from one
             thread, one batch at a time.
 
+        Returns
+        -------
+        Prediction
+            Finite for every row that is: where a floating-point output is NaN or infinite for a row without
+            missing values, the row is refused as too extreme for the model.
+
         Raises
         ------
         driftlead.errors.InvalidDataError
