@@ -3,12 +3,14 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo train serve test check clean
+.PHONY: help demo train serve test check bench clean
 
 VENV := .venv
 BIN  := $(VENV)/bin
 APP  := $(VENV)/.installed
 DEV  := $(VENV)/.installed-dev
+# The libraries that `make bench` compares with, an environment for each.
+PEERS := .venv-peers
 
 # The interpreter that .venv is made from: 3.11 or newer, set it to choose (make demo PYTHON=python3.12).
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -39,8 +41,17 @@ check: $(DEV) ## lint, format, types, import floors
 	@$(BIN)/python -m mypy
 	@$(BIN)/lint-imports
 
+bench: $(APP) $(PEERS)/river/.installed $(PEERS)/frouros/.installed ## time the detectors beside river, frouros and SciPy; write docs/benchmarks.md
+	@$(BIN)/python -m benchmarks.speed --peers $(PEERS)
+
+# An environment for each peer: they want other versions of NumPy and SciPy than each other, and than we have.
+$(PEERS)/%/.installed: benchmarks/requirements-peers-%.txt
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --disable-pip-version-check $$([ -t 1 ] || echo --quiet) -r $<
+	@touch $@
+
 clean: ## remove all that was made here: .venv, model.pt, logs, caches
-	@rm -rf $(VENV) model.pt demo_summary.json var .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) $(PEERS) model.pt demo_summary.json var .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A model is trained when there is none; an existing one is never overwritten by making something else.
@@ -57,5 +68,5 @@ $(APP): requirements.txt pyproject.toml
 
 # After the application's own, so that pip settles on one PyTorch and two jobs never install at once.
 $(DEV): $(APP)
-	@$(PIP_INSTALL) -r requirements.txt -e '.[serve,torch,dev]'
+	@$(PIP_INSTALL) -r requirements.txt -e '.[serve,torch,cli,dev]'
 	@touch $@

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from driftlead.errors import DriftleadError
-from executor.training import Epoch, Trained, TrainingError, train
-from model import artefact
-from model.config import ModelSettings
-from utils.environment import SettingsError, load_settings
+if TYPE_CHECKING:
+    from executor.training import Epoch, Trained
+    from model.config import ModelSettings
 
 
 def main(
@@ -26,6 +24,13 @@ def main(
     ] = None,
 ) -> None:
     """Train a network, profile its signals, measure it on held-out data, and save it."""
+    # PyTorch takes seconds to import: --help should not, and Ctrl-C meanwhile is no traceback.
+    from driftlead.errors import DriftleadError
+    from executor.training import TrainingError
+    from model import artefact
+    from model.config import ModelSettings
+    from utils.environment import SettingsError, load_settings
+
     try:
         settings = load_settings(ModelSettings, config, overrides={"output": output, "seed": seed})
         artefact.require_writable(settings.output)
@@ -42,6 +47,8 @@ def main(
 
 
 def _train_with_progress(settings: ModelSettings) -> Trained:
+    from executor.training import train
+
     columns = (
         TextColumn("training"),
         BarColumn(),

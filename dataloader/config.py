@@ -21,7 +21,16 @@ class DigitsSource(BaseModel, extra="forbid", frozen=True):
         return "digits"
 
 
-class FolderSource(BaseModel, extra="forbid", frozen=True):
+class _FileSource(BaseModel, extra="forbid", frozen=True):
+    path: Path
+
+    @property
+    def where(self) -> str:
+        """What messages call the data."""
+        return str(self.path)
+
+
+class FolderSource(_FileSource, frozen=True):
     """Images in one folder per class: ``path/<class>/<file>.png``.
 
     Attributes
@@ -36,17 +45,11 @@ class FolderSource(BaseModel, extra="forbid", frozen=True):
     """
 
     source: Literal["folder"]
-    path: Path
     mode: Literal["grayscale", "rgb"] = "grayscale"
     size: tuple[Annotated[int, Field(ge=4, le=512)], Annotated[int, Field(ge=4, le=512)]] = (16, 16)
 
-    @property
-    def where(self) -> str:
-        """What messages call the data."""
-        return str(self.path)
 
-
-class TableSource(BaseModel, extra="forbid", frozen=True):
+class TableSource(_FileSource, frozen=True):
     """A CSV or Parquet table of numbers with a column that names the class.
 
     Attributes
@@ -63,15 +66,9 @@ class TableSource(BaseModel, extra="forbid", frozen=True):
     """
 
     source: Literal["table"]
-    path: Path
     target: str
     ignore: tuple[str, ...] = ()
     missing: Literal["reject", "impute"] = "reject"
-
-    @property
-    def where(self) -> str:
-        """What messages call the data."""
-        return str(self.path)
 
 
 DataSettings = Annotated[DigitsSource | FolderSource | TableSource, Field(discriminator="source")]

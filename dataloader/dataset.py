@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Dataset"]
+__all__ = ["Dataset", "served_name"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Dataset:
     Attributes
     ----------
     name : str
-        Letters, digits, dots, dashes and underscores; the served model is called by it.
+        What the served model is called; `served_name` makes one of a path.
     features : ndarray of float32, shape (n, n_features), (n, height, width) or (n, height, width, 3)
         Table rows or images. NaN is a missing value.
     labels : ndarray of int64, shape (n,)
@@ -49,3 +51,14 @@ class Dataset:
             digest.update(repr(array.shape).encode())
             digest.update(np.ascontiguousarray(array, dtype=dtype).tobytes())
         return digest.hexdigest()
+
+
+def served_name(path: Path) -> str:
+    """Name a model after its data, in characters that a URL takes as they are.
+
+    Examples
+    --------
+    >>> served_name(Path("data/My flowers.csv"))
+    'My-flowers'
+    """
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", path.resolve().stem).strip("-.") or "model"

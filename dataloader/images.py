@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from dataloader.config import FolderSource
-from dataloader.dataset import Dataset
+from dataloader.dataset import Dataset, served_name
 from driftlead.errors import InvalidDataError
 
-__all__ = ["pixel_names", "read_digits", "read_folder", "served_name"]
+__all__ = ["pixel_names", "read_digits", "read_folder"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 PILLOW_MODES = {"grayscale": "L", "rgb": "RGB"}
@@ -93,17 +92,6 @@ def pixel_names(height: int, width: int, colours: bool = False) -> tuple[str, ..
         for column in range(width)
         for suffix in suffixes
     )
-
-
-def served_name(path: Path) -> str:
-    """Name a model after its data, in characters that a URL takes as they are.
-
-    Examples
-    --------
-    >>> served_name(Path("data/My flowers.csv"))
-    'My-flowers'
-    """
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", path.resolve().stem).strip("-.") or "model"
 
 
 def _visible(folder: Path) -> list[Path]:

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from pyarrow import csv, parquet
 
 from dataloader.config import TableSource
-from dataloader.dataset import Dataset
-from dataloader.images import served_name
+from dataloader.dataset import Dataset, served_name
 from driftlead.errors import InvalidDataError
 
 __all__ = ["read_table"]

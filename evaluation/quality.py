@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
-from dataloader import Dataset, load
-from driftlead.errors import InvalidDataError
+from dataloader import Dataset
 from model.artefact import Artefact
 from model.predictor import TorchPredictor
 
@@ -83,17 +82,9 @@ def evaluate(artefact: Artefact) -> Quality:
     Raises
     ------
     InvalidDataError
-        The data cannot be read, or are not those that the model was trained on: its hold-out rows could then
-        be rows that it knows.
+        The data cannot be read, or are not those that the model was trained on.
     """
-    dataset = load(artefact.settings.data)
-    if dataset.fingerprint != artefact.fingerprint:
-        raise InvalidDataError(
-            f"{artefact.settings.data.where} changed since the model was trained (fingerprint "
-            f"{dataset.fingerprint[:12]}, was {artefact.fingerprint[:12]}); train it anew with "
-            "`python train_model.py`"
-        )
-    return holdout_quality(artefact, dataset)
+    return holdout_quality(artefact, artefact.dataset())
 
 
 def holdout_quality(artefact: Artefact, dataset: Dataset) -> Quality:

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from math import prod
@@ -25,12 +25,13 @@ from driftlead.errors import ReferenceMismatchError
 from driftlead.exporters.prometheus import MonitorCollector
 from driftlead.monitor import Monitor
 from driftlead.service import Predictor, create_app
+from executor.address import Address
 from executor.settings import ServingSettings
 from model.artefact import Artefact, load
 from model.predictor import TorchPredictor
 from utils.logging import configure_logging
 
-__all__ = ["StartupError", "compose", "example_request", "serve"]
+__all__ = ["Service", "StartupError", "compose", "serve"]
 
 _log = structlog.get_logger(__name__)
 
@@ -51,15 +52,7 @@ class Service:
     app: FastAPI
 
 
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Root URLs under which the two servers are reached from this machine."""
-
-    service: str
-    metrics: str
-
-
-def serve(settings: ServingSettings, model_path: Path, environ: Mapping[str, str] | None = None) -> None:
+def serve(settings: ServingSettings, model_path: Path) -> None:
     """Serve a model and watch it, until SIGTERM or SIGINT; requests under way are finished first.
 
     Parameters
@@ -68,8 +61,6 @@ def serve(settings: ServingSettings, model_path: Path, environ: Mapping[str, str
         Addresses, limits, and how to watch.
     model_path : path
         A ``model.pt``.
-    environ : mapping of str to str, optional
-        Instead of the process environment.
 
     Raises
     ------
@@ -80,25 +71,25 @@ def serve(settings: ServingSettings, model_path: Path, environ: Mapping[str, str
     ReferenceMismatchError
         The file's reference profile belongs to another model.
     """
-    _refuse_workers(os.environ if environ is None else environ)
+    _refuse_workers()
     with ExitStack() as stack:
         stack.enter_context(_signal_handlers_restored())
         # Until the server runs there is nothing to finish.
         _on_stop_signals(lambda: sys.exit(0))
         # First, since a port in use is told at once and a model takes seconds to load.
-        listener = stack.enter_context(_listen(settings.server.host, settings.server.port, "server.port"))
+        listener = stack.enter_context(_listen(settings.server.host, settings.server.port))
         service = compose(load(model_path), settings)
         prometheus_client.disable_created_metrics()
         metrics_port = _start_metrics(service.registry, settings, stack)
         # Not sooner: a start that fails says so in its one line.
         configure_logging(settings.logging.level)
-        logging.getLogger("uvicorn").setLevel(logging.WARNING)
+        # Libraries have their own idea of what is worth a line, above all the compiler of the kernels.
+        for name in ("uvicorn", "numba", "asyncio"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         service.monitor.start()
         stack.callback(service.monitor.close, drain=True)
-        addresses = Addresses(
-            _url(settings.server.host, listener.getsockname()[1]),
-            _url(settings.server.metrics_host, metrics_port),
-        )
+        url = Address(settings.server.host, listener.getsockname()[1]).url
+        metrics_url = f"{Address(settings.server.metrics_host, metrics_port).url}/metrics"
         server = _Server(
             uvicorn.Config(
                 service.app,
@@ -112,7 +103,7 @@ def serve(settings: ServingSettings, model_path: Path, environ: Mapping[str, str
                 timeout_keep_alive=65,
                 timeout_graceful_shutdown=settings.server.drain_seconds,
             ),
-            lambda: _announce(service, settings, addresses),
+            lambda: _announce(service, settings, url, metrics_url),
         )
         # uvicorn raises the signal again when it is done. That changes nothing then, and the exit code is 0.
         _on_stop_signals(server.stop)
@@ -156,12 +147,12 @@ def compose(artefact: Artefact, settings: ServingSettings) -> Service:
 # --- the process -------------------------------------------------------------------------------------
 
 
-def _refuse_workers(environ: Mapping[str, str]) -> None:
-    workers = environ.get("WEB_CONCURRENCY", "1").strip()
+def _refuse_workers() -> None:
+    workers = os.environ.get("WEB_CONCURRENCY", "1").strip()
     if workers not in ("", "1"):
         raise StartupError(
-            f"WEB_CONCURRENCY must be 1 or unset, got {workers}: each process would watch only its share of "
-            "the rows; run more replicas instead"
+            f"WEB_CONCURRENCY must be 1 or unset, got {workers!r}: each process would watch only its share "
+            "of the rows; run more replicas instead"
         )
 
 
@@ -202,14 +193,14 @@ class _Server(uvicorn.Server):
 # --- addresses ---------------------------------------------------------------------------------------
 
 
-def _listen(host: str, port: int, setting: str) -> socket.socket:
+def _listen(host: str, port: int) -> socket.socket:
     """Bind a socket; the server listens on it later."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, protocol, _, address = found[0]
         listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise _no_address(host, port, setting, error) from None
+    except (OSError, UnicodeError) as error:  # the second: a name that breaks the rules of host names
+        raise _no_address(host, port, "server.port", error) from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
@@ -217,7 +208,7 @@ def _listen(host: str, port: int, setting: str) -> socket.socket:
         listener.listen()
     except OSError as error:
         listener.close()
-        raise _no_address(host, port, setting, error) from None
+        raise _no_address(host, port, "server.port", error) from None
     return listener
 
 
@@ -226,7 +217,7 @@ def _start_metrics(registry: CollectorRegistry, settings: ServingSettings, stack
     host, port = settings.server.metrics_host, settings.server.metrics_port
     try:
         server, thread = prometheus_client.start_http_server(port, host, registry)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise _no_address(host, port, "server.metrics_port", error) from None
     stack.callback(thread.join)
     stack.callback(server.server_close)
@@ -234,39 +225,40 @@ def _start_metrics(registry: CollectorRegistry, settings: ServingSettings, stack
     return server.server_port
 
 
-def _no_address(host: str, port: int, setting: str, error: OSError) -> StartupError:
+def _no_address(host: str, port: int, setting: str, error: OSError | UnicodeError) -> StartupError:
+    if isinstance(error, socket.gaierror | UnicodeError):
+        reason = "no such host" if isinstance(error, UnicodeError) else error.strerror
+        return StartupError(
+            f"cannot listen on {host}:{port} ({reason}); choose another host, the setting is "
+            f"{setting.replace('port', 'host')}"
+        )
     reason = error.strerror or str(error)
     return StartupError(
         f"cannot listen on {host}:{port} ({reason}); free it or choose another, the setting is {setting}"
     )
 
 
-def _url(host: str, port: int) -> str:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
-
-
 # --- what the user is told ---------------------------------------------------------------------------
 
 
-def _announce(service: Service, settings: ServingSettings, addresses: Addresses) -> None:
+def _announce(service: Service, settings: ServingSettings, url: str, metrics_url: str) -> None:
     """Tell a person on a terminal, or the log, where everything is."""
     if not sys.stdout.isatty():
         _log.info(
             "serving",
             model=service.predictor.name,
             version=service.predictor.version,
-            url=addresses.service,
-            metrics_url=f"{addresses.metrics}/metrics",
+            url=url,
+            metrics_url=metrics_url,
             signals=len(service.predictor.signals),
         )
         return
-    for line in introduction(service, settings, addresses):
+    for line in _introduction(service, settings, url, metrics_url):
         print(line)
     sys.stdout.flush()
 
 
-def introduction(service: Service, settings: ServingSettings, addresses: Addresses) -> list[str]:
+def _introduction(service: Service, settings: ServingSettings, url: str, metrics_url: str) -> list[str]:
     """Say in a few lines what is served, what is watched, and how to try it."""
     predictor, watch = service.predictor, settings.monitor
     kinds = [signal.name.partition(":")[0] for signal in predictor.signals]
@@ -274,19 +266,19 @@ def introduction(service: Service, settings: ServingSettings, addresses: Address
     return [
         f"Serving {predictor.name}, version {predictor.version}. Ctrl-C stops it.",
         "",
-        f"  service   {addresses.service}",
-        f"  metrics   {addresses.metrics}/metrics",
-        f"  drift     {addresses.service}/api/v1/monitor",
+        f"  service   {url}",
+        f"  metrics   {metrics_url}",
+        f"  drift     {url}/api/v1/monitor",
         f"  watching  {len(kinds)} signals ({parts}) with {', '.join(watch.detectors)};",
         f"            one false alarm in {watch.false_alarm_every:,.0f} rows on average with no change",
         "",
         "Try it:",
-        f"  {example_request(predictor, addresses.service)}",
+        f"  {_example_request(predictor, url)}",
         "",
     ]
 
 
-def example_request(predictor: Predictor, url: str) -> str:
+def _example_request(predictor: Predictor, url: str) -> str:
     """Write a shell line that sends one row of zeros; its data are made by Python, so that it stays short."""
     tensors = []
     for spec in predictor.inputs:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from driftlead.monitor import MonitorSettings
 from driftlead.service import Limits
@@ -21,6 +21,14 @@ Host = Annotated[str, Field(min_length=1)]
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_switch(cls, value: Any) -> Any:
+        """Refuse ``true``, which pydantic would take for the number 1: no setting here is on or off."""
+        if isinstance(value, bool):
+            raise ValueError(f"must not be true or false, got {value}")
+        return value
 
 
 class ServerSection(_Section):

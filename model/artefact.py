@@ -23,8 +23,9 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from dataloader.splits import Splits
-from driftlead.errors import StateError
+from dataloader import Dataset, Splits
+from dataloader import load as load_data
+from driftlead.errors import InvalidDataError, StateError
 from driftlead.reference import ReferenceProfile
 from model.config import ModelSettings
 from model.network import Classifier, build
@@ -95,6 +96,23 @@ class Artefact:
         prefixed = {f"preprocessing.{key}": value for key, value in self.preprocessing.items()}
         network.load_state_dict({**self.weights, **prefixed})
         return network.eval()
+
+    def dataset(self) -> Dataset:
+        """Read again the data that it was trained on; ``splits`` are rows of them.
+
+        Raises
+        ------
+        InvalidDataError
+            The data cannot be read, or have changed: a row that counts as held out could then be one that the
+            network knows.
+        """
+        dataset = load_data(self.settings.data)
+        if dataset.fingerprint != self.fingerprint:
+            raise InvalidDataError(
+                f"{self.settings.data.where} changed since the model was trained (fingerprint "
+                f"{dataset.fingerprint[:12]}, was {self.fingerprint[:12]}); {MEND}"
+            )
+        return dataset
 
 
 #: What `Artefact.model_hash` covers: not the reference, which carries the hash itself.

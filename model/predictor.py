@@ -56,7 +56,6 @@ class TorchPredictor:
             TensorSpec("label", "INT64", (-1,)),
         )
         self.allows_missing = artefact.allows_missing
-        self.class_names = artefact.class_names
         self._network = artefact.network()
         chosen = artefact.settings.monitored_layers
         self._layers = self._network.layer_names if chosen == "all" else chosen

@@ -1,9 +1,10 @@
-"""Real server programs that some tests run: found, or the test is skipped, or CI fails."""
+"""Real server programs that some tests run: found, or the test skips, or CI fails. And ports for them."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import socket
 
 import pytest
 
@@ -17,3 +18,10 @@ def require_program(name: str) -> str:
             pytest.fail(reason)
         pytest.skip(reason)
     return path
+
+
+def free_port() -> int:
+    """Port on which nothing listens now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

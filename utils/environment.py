@@ -89,7 +89,7 @@ def load_settings(
     values = {
         key: value
         for key, value in values.items()
-        if value is not None or not _fields(getattr(settings_class.model_fields.get(key), "annotation", None))
+        if value is not None or not _fields(_fields([settings_class]).get(key, []))
     }
     variables = _read_variables(os.environ if environ is None else environ, env_file)
     origins: dict[tuple[str, ...], str] = {}
@@ -203,10 +203,10 @@ def _members(annotation: Any) -> Iterable[Any]:
         yield annotation
 
 
-def _fields(annotation: Any) -> dict[str, list[Any]]:
-    """List the keys below an annotation, each with its annotations in the models that carry it."""
+def _fields(annotations: Iterable[Any]) -> dict[str, list[Any]]:
+    """List the keys one level down, each with its annotations in the models that carry it."""
     found: dict[str, list[Any]] = {}
-    for member in _members(annotation):
+    for member in (member for annotation in annotations for member in _members(annotation)):
         if isinstance(member, type) and issubclass(member, BaseModel):
             for name, field in member.model_fields.items():
                 found.setdefault(name, []).append(field.annotation)
@@ -219,10 +219,7 @@ def _annotations(settings_class: type[BaseModel], keys: tuple[str, ...], name: s
     for depth, key in enumerate(keys):
         if any(typing.get_origin(member) is dict for each in level for member in _members(each)):
             return [Any]
-        below: dict[str, list[Any]] = {}
-        for annotation in level:
-            for field, types_of in _fields(annotation).items():
-                below.setdefault(field, []).extend(types_of)
+        below = _fields(level)
         if key not in below:
             known = {*below} if depth else {*below}.union(*SECTIONS.values())
             wrong = PREFIX + "__".join(keys[: depth + 1]).upper()
@@ -301,5 +298,5 @@ def _path_in(values: Any, location: tuple[int | str, ...]) -> tuple[int | str, .
 def _siblings(settings_class: type[BaseModel], keys: tuple[int | str, ...]) -> list[str]:
     level: list[Any] = [settings_class]
     for key in keys[:-1]:
-        level = [found for annotation in level for found in _fields(annotation).get(str(key), [])]
-    return [name for annotation in level for name in _fields(annotation)]
+        level = _fields(level).get(str(key), [])
+    return list(_fields(level))

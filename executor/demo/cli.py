@@ -27,8 +27,6 @@ def demo(
         bool, typer.Option("--until-done", help="End with the scenario; exit code 0 only if it passes.")
     ] = False,
     seed: Annotated[int | None, typer.Option(help="Which rows are drawn, instead of the scenario's.")] = None,
-    summary: Annotated[Path, typer.Option(help="Takes the verdict.")] = Path("demo_summary.json"),
-    log: Annotated[Path, typer.Option(help="Takes the service's output.")] = Path("var/demo/service.log"),
 ) -> None:
     """Serve the model, send it clean held-out rows and then drifting ones, and show who notices when."""
     # Text that the terminal's encoding lacks is replaced, not a crash.
@@ -40,7 +38,7 @@ def demo(
             console.print("starting the service ...")
             from executor.demo.run import FAILURES, Options, run_demo
 
-            options = Options(scenario, config, model, until_done, seed, summary, log)
+            options = Options(scenario, config, model, until_done, seed)
             try:
                 code = run_demo(options, console, stop)
             except FAILURES as error:

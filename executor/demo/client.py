@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import Any
 
 import httpx
@@ -69,14 +68,6 @@ class ServiceClient:
     def close(self) -> None:
         """Close the connection."""
         self._http.close()
-
-    def __enter__(self) -> ServiceClient:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _json(self, method: str, path: str, **content: Any) -> dict[str, Any]:
         try:

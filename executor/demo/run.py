@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from dataloader import load as load_data
 from driftlead.detectors import DETECTORS
-from driftlead.errors import DriftleadError, InvalidDataError
+from driftlead.errors import DriftleadError
+from executor.address import Address
 from executor.demo.client import ServiceClient
 from executor.demo.play import Player
 from executor.demo.progress import Progress
 from executor.demo.scenario import MAX_SECONDS, Scenario, load_scenario
 from executor.demo.screens import open_screen
-from executor.demo.service_process import Address, ServiceError, ServiceProcess, choose_port
+from executor.demo.service_process import ServiceError, ServiceProcess, choose_port
 from executor.demo.stopping import StopRequest
 from executor.demo.summary import Outcome, outcome_table, summarise, write_summary
-from executor.demo.traffic import Batch, HoldOut, batches
+from executor.demo.traffic import Batch, Holdout, batches
 from executor.demo.view import Labels
 from executor.settings import ServingSettings
-from model.artefact import Artefact, ArtefactError
+from model.artefact import ArtefactError
 from model.artefact import load as load_artefact
 from utils.environment import SettingsError, load_settings
 
@@ -32,6 +33,11 @@ __all__ = ["FAILURES", "Options", "run_demo"]
 #: What `run_demo` raises when something outside it is wrong; each says what in one message.
 FAILURES = (SettingsError, ArtefactError, DriftleadError, ServiceError)
 
+#: Takes the verdict.
+SUMMARY = Path("demo_summary.json")
+#: Takes the service's output.
+LOG = Path("var/demo/service.log")
+
 
 @dataclass(frozen=True)
 class Options:
@@ -39,23 +45,19 @@ class Options:
 
     Attributes
     ----------
-    scenario, monitor, model : path
+    scenario, config, model : path
         ``configs/demo.yaml``, ``configs/monitor.yaml`` and ``model.pt``.
     until_done : bool
         End with the scenario and a verdict instead of staying up.
     seed : int or None
         Instead of the scenario's.
-    summary, log : path
-        Where the verdict and the service's output go.
     """
 
     scenario: Path
-    monitor: Path
+    config: Path
     model: Path
     until_done: bool
     seed: int | None
-    summary: Path
-    log: Path
 
 
 def run_demo(options: Options, console: Console, stop: StopRequest) -> int:
@@ -72,19 +74,20 @@ def run_demo(options: Options, console: Console, stop: StopRequest) -> int:
         The service did not start, died or answered with an error.
     """
     scenario = load_scenario(options.scenario, options.seed)
-    service, metrics = _addresses(options.monitor, console)
-    arguments = ["--model", str(options.model), "--config", str(options.monitor), "--host", service.host]
+    service, metrics = _addresses(options.config, console)
+    arguments = ["--model", str(options.model), "--config", str(options.config), "--host", service.host]
     arguments += ["--port", str(service.port), "--metrics-port", str(metrics.port)]
-    with ServiceProcess(arguments, options.log) as process:
+    with ServiceProcess(arguments, LOG) as process:
         # Read here what the service reads there, while it starts.
         artefact = load_artefact(options.model)
-        stream = batches(scenario, _hold_out(artefact, options.model))
+        dataset, rows = artefact.dataset(), artefact.splits.holdout
+        stream = batches(scenario, Holdout(dataset.features[rows], dataset.labels[rows]))
         labels = Labels(artefact.name, artefact.model_hash, service.url, f"{metrics.url}/metrics")
-        with ServiceClient(service.url, labels.model, labels.version) as client:
+        with closing(ServiceClient(service.url, labels.model, labels.version)) as client:
             if not process.wait_until(client.is_ready, given_up=lambda: bool(stop)):
                 return _stopped(options, console, stop)
             console.print(f"service  {labels.service_url}   model {labels.model}, version {labels.version}")
-            console.print(f"metrics  {labels.metrics_url}   service log {options.log}")
+            console.print(f"metrics  {labels.metrics_url}   service log {LOG}")
             try:
                 return _perform(options, scenario, stream, client, labels, console, stop)
             except ServiceError:
@@ -119,14 +122,14 @@ def _perform(
     _conclude(progress, outcome, console)
     if not options.until_done:
         return _stopped(options, console, stop)
-    write_summary(options.summary, progress, outcome, labels.model, labels.version)
-    console.print(f"written to {options.summary}")
+    write_summary(SUMMARY, progress, outcome, labels.model, labels.version)
+    console.print(f"written to {SUMMARY}")
     return 0 if outcome.passed else 1
 
 
-def _addresses(monitor: Path, console: Console) -> tuple[Address, Address]:
+def _addresses(config: Path, console: Console) -> tuple[Address, Address]:
     """Choose where the service and its metrics listen; say so where it is not what the settings say."""
-    server = load_settings(ServingSettings, monitor).server
+    server = load_settings(ServingSettings, config).server
     wanted = Address(server.host, server.port), Address(server.metrics_host, server.metrics_port)
     service = choose_port(wanted[0])
     metrics = choose_port(wanted[1], avoid=(service.port,))
@@ -134,17 +137,6 @@ def _addresses(monitor: Path, console: Console) -> tuple[Address, Address]:
         if got != asked and asked.port:
             console.print(f"port {asked.port} is taken: {name} on port {got.port}")
     return service, metrics
-
-
-def _hold_out(artefact: Artefact, path: Path) -> HoldOut:
-    """Read the rows that the model was neither trained on nor profiled with."""
-    dataset = load_data(artefact.settings.data)
-    if dataset.fingerprint != artefact.fingerprint:
-        raise InvalidDataError(
-            f"the data have changed since {path} was trained on them; run `python train_model.py` again"
-        )
-    rows = artefact.splits.holdout
-    return HoldOut(dataset.features[rows], dataset.labels[rows])
 
 
 def _note(outcome: Outcome, scenario: Scenario) -> str:

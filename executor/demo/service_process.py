@@ -10,11 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-__all__ = ["Address", "ServiceError", "ServiceProcess", "choose_port"]
+from executor.address import Address
+
+__all__ = ["ServiceError", "ServiceProcess", "choose_port"]
 
 SCRIPT = Path(__file__).resolve().parents[2] / "deployed_model.py"
 
@@ -34,20 +35,6 @@ class ServiceError(RuntimeError):
     """The service did not start, died or answered with an error; the message says which."""
 
 
-@dataclass(frozen=True)
-class Address:
-    """Where a server listens."""
-
-    host: str
-    port: int
-
-    @property
-    def url(self) -> str:
-        """Root URL, with the brackets of an IPv6 host; a wildcard host is reached through loopback."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
-
-
 def choose_port(wanted: Address, avoid: tuple[int, ...] = ()) -> Address:
     """Return ``wanted`` if it is free, else the same host with a free port; port 0 asks for any."""
     if wanted.port not in (0, *avoid) and _is_free(wanted):
@@ -61,7 +48,7 @@ def choose_port(wanted: Address, avoid: tuple[int, ...] = ()) -> Address:
 
 
 class ServiceProcess:
-    """``deployed_model.py`` in a session of its own, so that the terminal's Ctrl-C reaches the demo alone.
+    """``deployed_model.py`` in a process group of its own: the terminal's Ctrl-C reaches the demo alone.
 
     A context: leaving it stops the service by its process id, politely, then for good.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +15,8 @@ class SignalState:
     """One detector on one signal; ``ratio`` is statistic / threshold, 0 where no threshold can be reached."""
 
     signal: str
-    statistic: float
-    threshold: float
     ratio: float
     drifting: bool
-    alarms: int
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,6 @@ class DetectorState:
 
     detector: str
     drifting: bool
-    alarms: int
     signals: tuple[SignalState, ...]
 
     @property
@@ -67,8 +64,10 @@ def parse_snapshot(answer: Mapping[str, Any]) -> Snapshot:
             DetectorState(
                 detector=detector["detector"],
                 drifting=detector["drifting"],
-                alarms=detector["alarms"],
-                signals=tuple(_signal(signal) for signal in detector["signals"]),
+                signals=tuple(
+                    SignalState(signal["signal"], _ratio(signal), signal["drifting"])
+                    for signal in detector["signals"]
+                ),
             )
             for detector in answer["detectors"]
         ),
@@ -79,23 +78,9 @@ def parse_snapshot(answer: Mapping[str, Any]) -> Snapshot:
     )
 
 
-def _signal(state: Mapping[str, Any]) -> SignalState:
-    return SignalState(
-        signal=state["signal"],
-        statistic=_number(state["statistic"]),
-        threshold=_number(state["threshold"]),
-        ratio=_ratio(state),
-        drifting=state["drifting"],
-        alarms=state["alarms"],
-    )
-
-
 def _ratio(state: Mapping[str, Any]) -> float:
-    """Divide statistic by threshold; JSON shows an infinite threshold as null, which nothing comes near."""
-    if state["threshold"] is None:
+    """Divide statistic by threshold; JSON has no infinity, null stands for it."""
+    statistic, threshold = state["statistic"], state["threshold"]
+    if threshold is None:
         return 0.0
-    return _number(state["statistic"]) / float(state["threshold"]) if state["threshold"] else 0.0
-
-
-def _number(value: float | None) -> float:
-    return float("inf") if value is None else float(value)
+    return math.inf if statistic is None else float(statistic) / float(threshold)

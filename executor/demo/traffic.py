@@ -12,11 +12,11 @@ from executor.demo.corruptions import NEEDS_IMAGES, corrupt
 from executor.demo.scenario import Scenario, severities
 from utils.environment import SettingsError
 
-__all__ = ["Batch", "HoldOut", "batches"]
+__all__ = ["Batch", "Holdout", "batches"]
 
 
 @dataclass(frozen=True)
-class HoldOut:
+class Holdout:
     """Labelled rows that the model never saw.
 
     Parameters
@@ -51,7 +51,7 @@ class Batch:
     drifted: bool
 
 
-def batches(scenario: Scenario, hold_out: HoldOut) -> Iterator[Batch]:
+def batches(scenario: Scenario, holdout: Holdout) -> Iterator[Batch]:
     """Yield clean requests, then drifted ones without end.
 
     Rows come in shuffled passes through the hold-out split: none comes twice before each has come once. Drawn
@@ -64,15 +64,15 @@ def batches(scenario: Scenario, hold_out: HoldOut) -> Iterator[Batch]:
         The drift needs images and the model takes a table.
     """
     drift = scenario.drift
-    if drift.kind in NEEDS_IMAGES and not hold_out.is_images:
-        columns = hold_out.rows.shape[1]
+    if drift.kind in NEEDS_IMAGES and not holdout.is_images:
+        columns = holdout.rows.shape[1]
         raise SettingsError(f"demo.drift.kind: {drift.kind} needs images, this model takes {columns} columns")
-    return _endless(scenario, hold_out)
+    return _endless(scenario, holdout)
 
 
-def _endless(scenario: Scenario, hold_out: HoldOut) -> Iterator[Batch]:
+def _endless(scenario: Scenario, holdout: Holdout) -> Iterator[Batch]:
     traffic, drift = scenario.traffic, scenario.drift
-    low, high = hold_out.valid_range()
+    low, high = holdout.valid_range()
     rng = np.random.default_rng(traffic.seed)
     waiting = np.empty(0, dtype=np.int64)
     sent = 0
@@ -82,11 +82,11 @@ def _endless(scenario: Scenario, hold_out: HoldOut) -> Iterator[Batch]:
             traffic.rows_per_request if drifted else min(traffic.rows_per_request, traffic.clean_rows - sent)
         )
         while len(waiting) < size:
-            waiting = np.concatenate([waiting, rng.permutation(len(hold_out.labels))])
+            waiting = np.concatenate([waiting, rng.permutation(len(holdout.labels))])
         drawn, waiting = waiting[:size], waiting[size:]
-        rows = hold_out.rows[drawn]
+        rows = holdout.rows[drawn]
         if drifted:
             severity = severities(drift, np.arange(sent + 1, sent + size + 1) - traffic.clean_rows)
             rows = corrupt(drift.kind, rows, severity, low, high, rng).astype(np.float32)
-        yield Batch(rows, hold_out.labels[drawn], drifted)
+        yield Batch(rows, holdout.labels[drawn], drifted)
         sent += size

@@ -47,7 +47,7 @@ def render(progress: Progress, labels: Labels, width: int, height: int, note: st
     labels : Labels
         Names and addresses.
     width, height : int
-        Size of the terminal in cells; the frame is never larger.
+        Size of the terminal in cells; the frame is never wider, and never higher from 20 lines on.
     note : str
         A last line, such as the verdict.
     """

@@ -8,6 +8,7 @@ functions of the slot and never look at the value again.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
@@ -189,18 +190,13 @@ class SortedReference:
         if block.ndim != 2 or block.shape[1] != self.n_signals:
             raise InvalidDataError(f"rows must have shape (rows, {self.n_signals}), got {block.shape}")
         columns = np.ascontiguousarray(block.T)
-        return self.locate_columns(columns, np.empty(columns.shape, dtype=np.int32)).T
+        slots = np.empty(columns.shape, dtype=np.int32)
+        self.locating(columns, slots)()
+        return slots.T
 
-    def locate_columns(self, columns: NDArray[np.float64], slots: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Locate without a check: ``columns`` and ``slots`` are C-contiguous, shape (d, rows).
-
-        Returns
-        -------
-        array of int32, shape (d, rows)
-            ``slots``, filled.
-        """
-        _locate(columns, self.values, self.offsets, slots)
-        return slots
+    def locating(self, columns: NDArray[np.float64], slots: NDArray[np.int32]) -> functools.partial[None]:
+        """Return the call that fills ``slots``, unchecked: both are C-contiguous, shape (d, rows)."""
+        return functools.partial(_locate, columns, self.values, self.offsets, slots)
 
     def select(self, signals: ArrayLike) -> SortedReference:
         """Return the reference of some of the signals.
@@ -262,6 +258,9 @@ class SortedReference:
         ):
             raise StateError("the reference in the state is not sorted")
         return cls._of([values[a:b] for a, b in pieces], [counts[a:b] for a, b in pieces])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).from_state, (self.to_state(),)  # copies and pickles stay read-only
 
     def _counts(self) -> NDArray[np.int64]:
         return np.concatenate([np.diff(self.counts_up_to(j)) for j in range(self.n_signals)]).astype(np.int64)

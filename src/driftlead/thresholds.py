@@ -12,13 +12,15 @@ import functools
 import math
 from collections.abc import Callable
 
-from scipy import optimize, special
+from scipy import special
 
 from driftlead import rates
 from driftlead.errors import InvalidParameterError
 from driftlead.rates import Direction
 
 __all__ = ["Direction", "incremental_ks", "level_at_rate", "nmddm", "on_lattice", "page_hinkley"]
+
+_PRECISION = 1e-7  # of a level, relative: far finer than what rates are known to
 
 
 def incremental_ks(false_alarm_every: float, n: int, window: int, guarantee: float | None = None) -> float:
@@ -177,12 +179,27 @@ def level_at_rate(log_rate: Callable[[float], float], false_alarm_every: float, 
         Where to begin, above 0.
     """
     target = -math.log(false_alarm_every)
-    if log_rate(low) <= target:
+    above = log_rate(low) - target
+    if above <= 0.0:
         return low
     high = max(1.0, 2.0 * low)
-    while log_rate(high) > target:
-        high *= 2.0
-    return float(optimize.brentq(lambda level: log_rate(level) - target, low, high, xtol=1e-9))
+    while (below := log_rate(high) - target) > 0.0:
+        low, above, high = high, below, 2.0 * high
+    # The rule of false position; the value of an end that stays is halved until it moves too (Illinois).
+    # Written out because scipy.optimize takes longer to import than the thresholds to compute.
+    moved = 0
+    while high - low > _PRECISION * high:
+        nudge = 0.5 * _PRECISION * high
+        level = low + (high - low) * above / (above - below)
+        level = min(max(level, low + nudge), high - nudge)
+        excess = log_rate(level) - target
+        if excess > 0.0:
+            below = below / 2.0 if moved > 0 else below
+            low, above, moved = level, excess, 1
+        else:
+            above = above / 2.0 if moved < 0 else above
+            high, below, moved = level, excess, -1
+    return high
 
 
 @functools.lru_cache(maxsize=4096)

@@ -17,7 +17,6 @@ from executor.training import TrainingError, train
 from model import artefact
 from model.config import ModelSettings
 from model.predictor import TorchPredictor
-from utils.environment import load_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -191,7 +190,7 @@ def test_variables_reach_the_script(run, monkeypatch):
     assert "DRIFTLEAD_TRAINING__EPOCHS (training.epochs) must be a valid integer" in answer.stderr
 
 
-def test_control_c_stops_cleanly(tmp_path):
+def test_control_c_stops_cleanly_while_training(tmp_path):
     (tmp_path / "long.yaml").write_text("training: {epochs: 10000}\n")
     command = [sys.executable, str(ROOT / "train_model.py"), "--config", "long.yaml"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "FORCE_COLOR": "1"}
@@ -205,7 +204,15 @@ def test_control_c_stops_cleanly(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["long.yaml"]
 
 
-def test_the_shipped_configuration_trains_within_its_own_limits():
-    settings = load_settings(ModelSettings, ROOT / "configs/model.yaml", environ={}, env_file=None)
-    assert settings.output == Path("model.pt")
-    assert (settings.split.train, settings.split.reference, settings.split.holdout) == (0.5, 0.25, 0.25)
+@pytest.mark.parametrize("program", [["train_model.py"], ["deployed_model.py"], ["-m", "evaluation"]])
+def test_control_c_leaves_no_traceback_while_pytorch_is_imported(tmp_path, program):
+    # A module of this name is found before PyTorch, says that it is being imported, and takes its time.
+    (tmp_path / "torch.py").write_text("import time; print('importing', flush=True); time.sleep(60)")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, *program], cwd=ROOT, env=environment, **pipes) as process:
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == ""

@@ -170,6 +170,21 @@ def test_shipped_files_are_valid(name, settings_class):
     load_settings(settings_class, ROOT / "configs" / name, environ={}, env_file=None)
 
 
+def test_every_line_of_the_example_is_a_setting(tmp_path):
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    examples = [line.removeprefix("# ") for line in lines if line.startswith("# DRIFTLEAD_") and "=" in line]
+    assert len(examples) > 10
+    env_file = tmp_path / ".env"
+    env_file.write_text("\n".join(examples))
+    model, serving, demo = (
+        load_settings(kind, None, environ={}, env_file=env_file)
+        for kind in (ModelSettings, ServingSettings, DemoSettings)
+    )
+    assert model.output == Path("model.pt")
+    assert serving.server.port == 8000
+    assert demo.demo.drift.kind == "blur"
+
+
 def test_the_shipped_model_file_states_the_defaults():
     shipped = load_settings(ModelSettings, ROOT / "configs/model.yaml", environ={}, env_file=None)
     assert shipped == ModelSettings()

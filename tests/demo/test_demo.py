@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from executor.demo.cli import app
 from tests.demo.test_service_process import is_running, wait_for
+from tests.programs import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,32 +35,34 @@ UNCHANGED = {
 }
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+@pytest.fixture
+def flags(tmp_path, monkeypatch, trained_model_path):
+    """Write a scenario and return the flags that play it, in an empty folder: no ``.env`` of a developer."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("DRIFTLEAD_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "src")]))
+    monkeypatch.setenv("DRIFTLEAD_SERVER__PORT", str(free_port()))
+    monkeypatch.setenv("DRIFTLEAD_SERVER__METRICS_PORT", str(free_port()))
+
+    def write(scenario: dict, model: Path = trained_model_path) -> list[str]:
+        path = tmp_path / "demo.yaml"
+        path.write_text(yaml.safe_dump({"demo": scenario}))
+        config = ROOT / "configs" / "monitor.yaml"
+        return ["--scenario", str(path), "--model", str(model), "--config", str(config)]
+
+    return write
 
 
 @pytest.fixture
-def demo(tmp_path, trained_model_path):
-    """Start the demo in an empty folder, where no ``.env`` of the developer reaches it."""
+def demo(tmp_path, flags):
+    """Start the demo as a process of its own, which can be sent signals."""
     started = []
 
-    def start(scenario: dict, *flags: str, model: Path = trained_model_path) -> subprocess.Popen:
-        path = tmp_path / "demo.yaml"
-        path.write_text(yaml.safe_dump({"demo": scenario}))
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("DRIFTLEAD_")}
-        environment |= {
-            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
-            "DRIFTLEAD_SERVER__PORT": str(free_port()),
-            "DRIFTLEAD_SERVER__METRICS_PORT": str(free_port()),
-        }
-        command = [sys.executable, "-m", "executor.demo", "--scenario", str(path), "--model", str(model)]
+    def start(scenario: dict, *more: str) -> subprocess.Popen:
         with (tmp_path / "out").open("wb") as out, (tmp_path / "err").open("wb") as err:
             process = subprocess.Popen(
-                [*command, "--config", str(ROOT / "configs" / "monitor.yaml"), *flags],
-                cwd=tmp_path,
-                env=environment,
+                [sys.executable, "-m", "executor.demo", *flags(scenario), *more],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -89,11 +92,17 @@ def wait_for_words(process: subprocess.Popen, tmp_path: Path, words: str) -> Non
     assert process.poll() is None
 
 
-def test_a_short_scenario_passes_and_leaves_its_summary(demo, tmp_path):
-    process = demo(SHORT, "--until-done", "--seed", "4")
-    assert process.wait(timeout=60) == 0, said(tmp_path, "out") + said(tmp_path, "err")
-    shown = said(tmp_path, "out")
-    assert said(tmp_path, "err") == ""
+def exit_code(arguments: list[str]) -> int:
+    """Run the demo in this process."""
+    with pytest.raises(SystemExit) as ended:
+        app(arguments)
+    return ended.value.code
+
+
+def test_a_short_scenario_passes_and_leaves_its_summary(flags, tmp_path, capsys):
+    code = exit_code([*flags(SHORT), "--until-done", "--seed", "4"])
+    shown, complaint = capsys.readouterr()
+    assert (code, complaint) == (0, ""), shown
     assert "/metrics" in shown
     assert "passed: no alarm before the change" in shown
     summary = json.loads(said(tmp_path, "demo_summary.json"))
@@ -146,10 +155,9 @@ def test_a_service_that_dies_is_said_with_the_end_of_its_log(demo, tmp_path):
     assert "Traceback" not in complaint
 
 
-def test_no_model_is_one_line(demo, tmp_path):
-    process = demo(SHORT, "--until-done", model=tmp_path / "model.pt")
-    assert process.wait(timeout=60) == 2
-    complaint = said(tmp_path, "err")
+def test_no_model_is_one_line(flags, tmp_path, capsys):
+    assert exit_code(flags(SHORT, model=tmp_path / "model.pt")) == 2
+    complaint = capsys.readouterr().err
     assert len(complaint.splitlines()) == 1
     assert "model.pt" in complaint
     assert "train_model.py" in complaint

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from executor.demo.scenario import Drift, Scenario, Traffic, load_scenario, severities
-from executor.demo.traffic import HoldOut, batches
+from executor.demo.traffic import Holdout, batches
 from utils.environment import SettingsError
 
-HOLD_OUT = HoldOut(
+HOLDOUT = Holdout(
     rows=np.random.default_rng(0).uniform(0, 16, size=(50, 8, 8)).astype(np.float32),
     labels=np.arange(50) % 10,
 )
@@ -67,19 +67,19 @@ def test_a_ramp_rises_to_its_strength_and_a_sudden_drift_starts_there():
 
 def test_rows_before_the_change_are_hold_out_rows_with_their_labels():
     scenario = Scenario(traffic=Traffic(clean_rows=10, drifted_rows=6, rows_per_request=4))
-    first = list(islice(batches(scenario, HOLD_OUT), 5))
+    first = list(islice(batches(scenario, HOLDOUT), 5))
     assert [(len(b.labels), b.drifted) for b in first] == [(4, 0), (4, 0), (2, 0), (4, 1), (4, 1)]
     for batch in first:
-        drawn = [np.flatnonzero((HOLD_OUT.rows == row).all(axis=(1, 2))) for row in batch.rows]
+        drawn = [np.flatnonzero((HOLDOUT.rows == row).all(axis=(1, 2))) for row in batch.rows]
         if batch.drifted:
             assert not any(len(found) for found in drawn)
         else:
-            assert [HOLD_OUT.labels[found[0]] for found in drawn] == batch.labels.tolist()
+            assert [HOLDOUT.labels[found[0]] for found in drawn] == batch.labels.tolist()
 
 
 def test_no_row_comes_twice_before_each_has_come_once():
     scenario = Scenario(traffic=Traffic(clean_rows=150, rows_per_request=7))
-    sent = np.concatenate([batch.rows for batch in islice(batches(scenario, HOLD_OUT), 22)])[:150]
+    sent = np.concatenate([batch.rows for batch in islice(batches(scenario, HOLDOUT), 22)])[:150]
     for one_pass in sent.reshape(3, 50, 64):
         assert len(np.unique(one_pass, axis=0)) == 50
     assert not np.array_equal(sent[:50], sent[50:100])
@@ -88,7 +88,7 @@ def test_no_row_comes_twice_before_each_has_come_once():
 def test_the_seed_decides_the_traffic():
     def rows(seed: int) -> np.ndarray:
         scenario = Scenario(traffic=Traffic(clean_rows=20, seed=seed))
-        return np.concatenate([batch.rows for batch in islice(batches(scenario, HOLD_OUT), 10)])
+        return np.concatenate([batch.rows for batch in islice(batches(scenario, HOLDOUT), 10)])
 
     np.testing.assert_array_equal(rows(1), rows(1))
     assert not np.array_equal(rows(1), rows(2))
@@ -97,12 +97,12 @@ def test_the_seed_decides_the_traffic():
 def test_a_ramp_grows_within_a_request():
     drift = Drift(kind="contrast", strength=1.0, onset="ramp", ramp_rows=8)
     scenario = Scenario(traffic=Traffic(clean_rows=4, drifted_rows=8, rows_per_request=4), drift=drift)
-    spread = np.concatenate([batch.rows for batch in islice(batches(scenario, HOLD_OUT), 3)]).std(axis=(1, 2))
+    spread = np.concatenate([batch.rows for batch in islice(batches(scenario, HOLDOUT), 3)]).std(axis=(1, 2))
     assert (np.diff(spread[3:]) < 0).all()
     assert spread[-1] == pytest.approx(0.0, abs=1e-6)
 
 
 def test_a_blurred_table_is_refused_before_anything_is_sent():
-    table = HoldOut(rows=np.zeros((5, 3), np.float32), labels=np.zeros(5, np.int64))
+    table = Holdout(rows=np.zeros((5, 3), np.float32), labels=np.zeros(5, np.int64))
     with pytest.raises(SettingsError, match=r"demo\.drift\.kind: blur needs images.* 3 columns"):
         batches(Scenario(drift=Drift(kind="blur")), table)

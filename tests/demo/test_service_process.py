@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from executor.address import Address
 from executor.demo import service_process
-from executor.demo.service_process import Address, ServiceError, ServiceProcess, choose_port
+from executor.demo.service_process import ServiceError, ServiceProcess, choose_port
 
 WAITS = "import time; print('up', flush=True); time.sleep(60)"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + WAITS
@@ -116,11 +117,3 @@ def test_a_taken_port_is_replaced_by_a_free_one():
         assert chosen.port != wanted.port
     assert choose_port(wanted) == wanted
     assert choose_port(wanted, avoid=(wanted.port,)) != wanted
-
-
-@pytest.mark.parametrize(
-    ("host", "url"),
-    [("127.0.0.1", "http://127.0.0.1:80"), ("0.0.0.0", "http://127.0.0.1:80"), ("::1", "http://[::1]:80")],
-)
-def test_an_address_has_a_url_that_a_browser_opens(host, url):
-    assert Address(host, 80).url == url

@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from driftlead.detectors import DETECTORS
+from executor.demo.snapshot import Snapshot
 from executor.demo.summary import outcome_table, summarise, write_summary
 
 ALL = tuple(DETECTORS)
@@ -57,9 +58,7 @@ def test_alarms_pushed_out_of_the_monitors_list_still_count(play):
 
 def test_dropped_rows_have_no_number(play):
     progress = play(clean=500, drifted=100, shift=0.0)
-    lossy = progress.snapshot.__class__(
-        rows=480, dropped_rows=20, errors=0, detectors=progress.snapshot.detectors, alarms=()
-    )
+    lossy = Snapshot(rows=480, dropped_rows=20, errors=0, detectors=progress.snapshot.detectors, alarms=())
     progress.answered, progress.snapshot = 500, lossy
     progress.mark_change()
     assert progress.change_row == 480

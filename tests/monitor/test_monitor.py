@@ -161,6 +161,22 @@ def test_closing_without_draining_counts_what_it_throws_away(profile):
     assert monitor.snapshot().queue_rows == 0
 
 
+def test_a_monitor_that_never_ran_counts_all_it_was_given(profile):
+    monitor = Monitor(profile, MonitorSettings(window=50))
+    monitor.observe(np.zeros((30, 3)))
+    monitor.close(drain=True)
+    assert monitor.snapshot().dropped_rows["closed"] == 30
+    assert monitor.snapshot().queue_rows == 0
+
+
+def test_batches_without_rows_take_no_room(profile):
+    monitor = Monitor(profile, MonitorSettings(window=50))
+    for _ in range(10):
+        monitor.observe(np.zeros((0, 3)))
+    assert len(monitor._queue._batches) == 0
+    assert monitor.snapshot().errors["observe"] == 0
+
+
 @pytest.mark.parametrize(
     "rows", [np.zeros((4, 2)), np.zeros(3), "text", None, [[1, 2], [3]], [["a", "b", "c"]]]
 )
@@ -190,6 +206,23 @@ def test_a_failing_detector_is_counted_and_the_others_go_on(profile, settings, r
     assert snapshot.errors["nmddm"] >= 1
     assert snapshot.rows == 700
     assert {alarm.detector for alarm in snapshot.recent_alarms} == {"page_hinkley", "incremental_ks"}
+
+
+def test_the_worker_outlives_a_batch_that_breaks_it(profile, settings, rng, caplog, monkeypatch):
+    monitor = Monitor(profile, settings)
+    monitor.start()
+
+    def fail(rows):
+        raise MemoryError("no room to locate these rows")
+
+    with monkeypatch.context() as patched, caplog.at_level(logging.ERROR):
+        patched.setattr(monitor._reference, "locate", fail)
+        monitor.observe(draw(rng, 10))
+        wait_until(lambda: monitor.snapshot().errors["worker"] == 1)
+    monitor.observe(draw(rng, 20))
+    monitor.close()
+    assert monitor.snapshot().rows == 20
+    assert len(caplog.records) == 1
 
 
 def test_snapshots_are_consistent_while_rows_flow(profile, settings, rng):
@@ -233,6 +266,14 @@ def test_infinite_values_alarm_and_break_nothing(profile, settings, rng):
     json.dumps(snapshot.to_json(), allow_nan=False)
 
 
+def test_values_whose_sum_overflows_break_nothing(profile, settings):
+    monitor = Monitor(profile, settings)
+    monitor.process(np.full((200, 3), 1e308))
+    snapshot = monitor.snapshot()
+    assert "feature:a" in {alarm.signal for alarm in snapshot.recent_alarms}
+    json.dumps(snapshot.to_json(), allow_nan=False)
+
+
 def test_constant_signals_are_watched(settings, rng):
     rows = np.zeros((1_000, 1))
     profile = ReferenceProfile.from_rows([Signal("feature:constant")], rows, model_hash="1f")
@@ -264,6 +305,9 @@ def test_excursions_merge_alarms_less_than_a_window_apart():
 def test_process_refuses_rows_that_do_not_fit(profile):
     with pytest.raises(InvalidDataError, match=r"rows must have shape \(rows, 3\), got \(4, 2\)"):
         Monitor(profile).process(np.zeros((4, 2)))
+    for rows in ("text", [[1, 2, 3], [4]], [["a", "b", "c"]]):
+        with pytest.raises(InvalidDataError, match="rows must be a table of numbers: "):
+            Monitor(profile).process(rows)
 
 
 @pytest.mark.parametrize(
@@ -278,6 +322,9 @@ def test_process_refuses_rows_that_do_not_fit(profile):
         ),
         ({"detectors": ("nmddm", "nmddm")}, "detectors must be without repetition"),
         ({"window": 1}, "window must be at least 2, got 1"),
+        ({"window": 1_000_001}, "window must be at most 1000000, got 1000001"),
+        ({"recent_alarms": 10**30}, "recent_alarms must be at most 100000, got 1000"),
+        ({"delta": 1e300}, "delta must be at most 100, got 1e\\+300"),
         ({"bins": 1}, "bins must be at least 2, got 1"),
         ({"queue_rows": 0}, "queue_rows must be at least 1, got 0"),
         ({"recent_alarms": 0}, "recent_alarms must be at least 1, got 0"),

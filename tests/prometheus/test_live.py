@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import time
 import urllib.parse
@@ -18,19 +17,13 @@ from driftlead.exporters.prometheus import MonitorCollector
 from driftlead.monitor import Monitor, MonitorSettings
 from driftlead.reference import ReferenceProfile
 from driftlead.signals import Signal
-from tests.programs import require_program
+from tests.programs import free_port, require_program
 from tests.prometheus.test_rules import CONFIGS, promtool
 
 pytestmark = pytest.mark.server
 
 SIGNALS = (Signal("feature:a"), Signal("feature:b"), Signal("prediction:class", "categorical"))
 LABELS = {"model": "digits", "version": "1f"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def draw(rng: np.random.Generator, rows: int, shift: float = 0.0) -> np.ndarray:
@@ -144,9 +137,13 @@ def test_a_real_prometheus_scrapes_the_drift_and_alerts(prometheus):
     answer = ask_until(f"{prometheus}/api/v1/query?{query}", lambda answer: answer["data"]["result"])
     found = {(each["metric"]["signal"], each["metric"]["detector"]) for each in answer["data"]["result"]}
     assert found == {("feature:a", name) for name in ("page_hinkley", "incremental_ks", "nmddm")}
-    answer = ask_until(f"{prometheus}/api/v1/alerts", lambda answer: answer["data"]["alerts"])
-    firing = {each["labels"]["alertname"] for each in answer["data"]["alerts"] if each["state"] == "firing"}
-    assert firing == {"DriftleadSignalDrift"}
+    # Until the first scrape another alert may be pending: the service is not there yet.
+    answer = ask_until(f"{prometheus}/api/v1/alerts", firing)
+    assert firing(answer) == {"DriftleadSignalDrift"}
+
+
+def firing(answer: dict) -> set[str]:
+    return {each["labels"]["alertname"] for each in answer["data"]["alerts"] if each["state"] == "firing"}
 
 
 def test_the_shipped_configuration_scrapes_the_default_metrics_port():

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -67,8 +68,8 @@ def stop(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> tuple[
 
 @pytest.fixture
 def served(trained_model_path: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """The running script, and its log line that says where it serves."""
-    process = start("--model", trained_model_path, *FREE_PORTS)
+    """The running script, and its log line that says where it serves: the first, whatever the level."""
+    process = start("--model", trained_model_path, *FREE_PORTS, DRIFTLEAD_LOGGING__LEVEL="debug")
     try:
         line = process.stderr.readline()
         assert line.startswith("{"), line + process.stderr.read()
@@ -198,6 +199,8 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: Any) -> str:
             "monitor: {detectors: [ddm]}",
             f"detectors must be among {', '.join(DETECTORS)}, got 'ddm'",
         ),
+        ("server: {port: true}", "server.port: must not be true or false, got True"),
+        ("monitor: {window: 1000000000}", "window must be at most 1000000, got 1000000000"),
         ("limits: {max_rows: 0}", "max_rows must be above 0, got 0"),
         ("server: [", "not valid YAML"),
     ],
@@ -239,8 +242,13 @@ def test_bad_starts_end_with_one_line(tmp_path, trained_model_path, capsys, monk
         assert line.endswith("the setting is server.metrics_port")
     line = refusal(capsys, *model, "--host", "no.such.host.invalid", "--port", "0")
     assert line.startswith("cannot listen on no.such.host.invalid:0")
+    line = refusal(capsys, *model, "--host", "two..dots", "--port", "0")
+    assert line.endswith("(no such host); choose another host, the setting is server.host")
+    monkeypatch.setenv("DRIFTLEAD_SERVER__METRICS_HOST", "x" * 64)
+    assert refusal(capsys, *model, *FREE_PORTS).endswith("the setting is server.metrics_host")
+    monkeypatch.delenv("DRIFTLEAD_SERVER__METRICS_HOST")
     monkeypatch.setenv("WEB_CONCURRENCY", "4")
-    assert refusal(capsys, *model, *FREE_PORTS).startswith("WEB_CONCURRENCY must be 1 or unset, got 4")
+    assert refusal(capsys, *model, *FREE_PORTS).startswith("WEB_CONCURRENCY must be 1 or unset, got '4'")
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == handlers
 
 
@@ -265,11 +273,19 @@ def test_a_profile_of_another_model_is_refused(trained_model_path):
         compose(replace(artefact, profile=fewer), ServingSettings())
 
 
-def test_extreme_but_finite_values_are_answered(trained_model_path):
+def test_extreme_but_finite_values_are_answered_in_full_or_refused(trained_model_path):
     service = compose(load(trained_model_path), ServingSettings())
     called = Service(service.app, service.monitor, service.registry)
     largest = float(torch.finfo(torch.float32).max)
-    extreme = {"name": "input", "shape": [1, 8, 8], "datatype": "FP32", "data": [largest, -largest] * 32}
-    answer = called.infer({"inputs": [extreme]}, f"/v2/models/{service.predictor.name}/infer")
+    signs = np.random.default_rng(3).choice([-largest, largest], size=(20, 64)).tolist()
+    codes = set()
+    for row in [[largest, -largest] * 32, *signs]:
+        extreme = {"name": "input", "shape": [1, 8, 8], "datatype": "FP32", "data": row}
+        answer = called.infer({"inputs": [extreme]}, f"/v2/models/{service.predictor.name}/infer")
+        codes.add(answer.status_code)
+        if answer.status_code == 400:
+            assert answer.json()["error"].startswith("inputs: row 0 (the first is 0) must be within")
+        else:
+            assert None not in answer.json()["outputs"][0]["data"]
     service.app.state.worker.close()
-    assert answer.status_code == 200, answer.text
+    assert codes == {200, 400}

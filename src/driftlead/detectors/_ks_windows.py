@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -71,17 +72,20 @@ class FixedReference:
             halves.append(half)
         return halves, blocks, groups
 
-    def advance(
+    def feeding(
         self,
-        slots: NDArray[np.int32],
         columns: NDArray[np.float64] | None,
+        slots: NDArray[np.int32],
         count: NDArray[np.int64],
         current: NDArray[np.float64],
         threshold: NDArray[np.float64],
         statistic: NDArray[np.float64],
         alarm: NDArray[np.bool_],
-    ) -> bool:
-        """Feed slots, and the values they came from if they are known."""
+    ) -> functools.partial[bool]:
+        """Return the call that feeds slots, and the values they came from if they are known.
+
+        Here it is decided whether ``values`` are kept from now on.
+        """
         if columns is None:
             columns = self.values = _UNKNOWN
         elif self.values is _UNKNOWN:
@@ -89,11 +93,10 @@ class FixedReference:
                 columns = _UNKNOWN
             else:
                 self.values = np.full(self.ring.shape, np.nan)
-        alarmed: bool = fixed_ks.advance(
-            slots, columns, self.values, self.layout, self.trees, self.ring, count, current, threshold,
-            statistic, alarm,
+        return functools.partial(
+            fixed_ks.advance, slots, columns, self.values, self.layout, self.trees, self.ring, count, current,
+            threshold, statistic, alarm,
         )  # fmt: skip
-        return alarmed
 
     def samples(self, signal: int, count: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Return reference and window of a signal as slots, which compare as their values do."""
@@ -107,7 +110,7 @@ class FixedReference:
         fed = np.zeros_like(count)
         never = np.full(len(count), np.inf)
         alarm = np.empty(slots.shape, dtype=np.bool_)
-        self.advance(slots, None, fed, current, never, np.empty(slots.shape), alarm)
+        self.feeding(None, slots, fed, current, never, np.empty(slots.shape), alarm)()
         self.ring[:] = _rings.roll(slots, count)
 
 
@@ -148,7 +151,7 @@ class AdjacentWindows:
         """The ring of both windows' values, shape (d, n + w)."""
         return self.ring
 
-    def advance(
+    def feeding(
         self,
         columns: NDArray[np.float64],
         count: NDArray[np.int64],
@@ -156,15 +159,14 @@ class AdjacentWindows:
         threshold: NDArray[np.float64],
         statistic: NDArray[np.float64],
         alarm: NDArray[np.bool_],
-    ) -> bool:
-        """Feed values."""
+    ) -> functools.partial[bool]:
+        """Return the call that feeds values."""
         common = math.gcd(self.past, self.window)
-        alarmed: bool = adjacent_ks.advance(
-            columns, self.window, self.window // common, self.past // common,
+        return functools.partial(
+            adjacent_ks.advance, columns, self.window, self.window // common, self.past // common,
             float(math.lcm(self.past, self.window)), self.ring, count, self.keys, *self.counts, self.blocks,
             self.order, self.free, self.meta, current, threshold, statistic, alarm,
         )  # fmt: skip
-        return alarmed
 
     def samples(
         self, signal: int, count: NDArray[np.int64]
@@ -180,5 +182,5 @@ class AdjacentWindows:
         fed = np.zeros_like(count)
         never = np.full(len(count), np.inf)
         alarm = np.empty(columns.shape, dtype=np.bool_)
-        self.advance(columns, fed, current, never, np.empty(columns.shape), alarm)
+        self.feeding(columns, fed, current, never, np.empty(columns.shape), alarm)()
         self.ring[:] = _rings.roll(columns, count)

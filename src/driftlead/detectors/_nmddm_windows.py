@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, Protocol
 
@@ -28,8 +29,8 @@ class Windows(Protocol):
     def clear(self) -> None:
         """Empty the windows."""
 
-    def advance(self, fed: NDArray[Any], *kept: Any) -> bool:
-        """Feed slots, or values where there is no reference; shape (d, rows).
+    def feeding(self, fed: NDArray[Any], *kept: Any) -> functools.partial[bool]:
+        """Return the call that feeds slots, or values where there is no reference; shape (d, rows).
 
         ``kept`` are count, current and threshold, shape (d,), and the outputs, shape (d, rows).
         """
@@ -98,10 +99,9 @@ class Histogram:
             self.sums,
         )  # fmt: skip
 
-    def advance(self, fed: NDArray[Any], *kept: Any) -> bool:
-        """Feed slots."""
-        alarmed: bool = histogram_glr.advance(fed, *self._arrays, *kept)
-        return alarmed
+    def feeding(self, fed: NDArray[Any], *kept: Any) -> functools.partial[bool]:
+        """Return the call that feeds slots."""
+        return functools.partial(histogram_glr.advance, fed, *self._arrays, *kept)
 
     def content(self, count: NDArray[np.int64]) -> NDArray[np.int16]:
         """Return the bins in order of arrival, -1 where there is none yet."""
@@ -149,10 +149,9 @@ class KernelDensity:
             self.heights,
         )  # fmt: skip
 
-    def advance(self, fed: NDArray[Any], *kept: Any) -> bool:
-        """Feed slots."""
-        alarmed: bool = kernel_density.advance(fed, *self._arrays, *kept)
-        return alarmed
+    def feeding(self, fed: NDArray[Any], *kept: Any) -> functools.partial[bool]:
+        """Return the call that feeds slots."""
+        return functools.partial(kernel_density.advance, fed, *self._arrays, *kept)
 
     def content(self, count: NDArray[np.int64]) -> NDArray[np.int16]:
         """Return the cells in order of arrival, -1 where there is none yet."""
@@ -183,10 +182,11 @@ class ReleasedCode:
         self.ring = np.full((d, self.window), np.nan)
         self.change = np.zeros(d, dtype=np.int64)
 
-    def advance(self, fed: NDArray[Any], *kept: Any) -> bool:
-        """Feed values."""
-        alarmed: bool = released_code.advance(fed, self.cushion, self.logs, self.ring, self.change, *kept)
-        return alarmed
+    def feeding(self, fed: NDArray[Any], *kept: Any) -> functools.partial[bool]:
+        """Return the call that feeds values."""
+        return functools.partial(
+            released_code.advance, fed, self.cushion, self.logs, self.ring, self.change, *kept
+        )
 
     def content(self, count: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the values in order of arrival, NaN where there is none yet."""
@@ -194,7 +194,7 @@ class ReleasedCode:
 
     def replay(self, content: NDArray[Any], count: NDArray[np.int64]) -> None:
         """Fill empty windows with values."""
-        self.advance(content, *_scratch(content.shape))
+        self.feeding(content, *_scratch(content.shape))()
         self.ring[:] = _rings.roll(content, count)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from driftlead.detectors import _arguments
+from driftlead.detectors._row import Row, bind
 from driftlead.errors import DriftleadError, InvalidDataError, ReferenceMismatchError, StateError
 from driftlead.ranks import SortedReference
 
@@ -17,7 +19,7 @@ __all__ = ["Detector", "Trace"]
 
 _Array = TypeVar("_Array", bound=np.ndarray[Any, Any])
 _Outputs = tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int32] | None]
-_FLOAT64, _INT32, _BOOL = np.dtype(np.float64), np.dtype(np.int32), np.dtype(np.bool_)
+_INT32, _BOOL = np.dtype(np.int32), np.dtype(np.bool_)
 
 
 class Trace(NamedTuple):
@@ -45,10 +47,10 @@ class Detector(ABC):
     A NaN is a missing value: it is counted in `missing`, passed over, and leaves the statistic as it
     was. A detector is not thread-safe, but its kernels release the GIL.
 
-    A subclass keeps arrays whose first axis is the signal. It implements `_advance_columns` and, if it
-    works on ranks, `_advance_slots`. Both get and fill arrays of shape (d, rows), add the present
-    values to ``self._count``, leave the latest statistics in ``self._current``, and return whether any
-    row alarmed. It also implements `_clear`, `_state` and `_restored`.
+    A subclass keeps arrays whose first axis is the signal. It implements `_feeding`, which says what to
+    call to feed rows, and `_clear`, `_state` and `_restored`. A call for a single row is kept and used
+    again, so whoever replaces an array that `_feeding` hands out, other than in `_clear`, must empty
+    ``self._bound``.
 
     Parameters
     ----------
@@ -80,12 +82,10 @@ class Detector(ABC):
         self._current = current
         self._threshold = threshold
         self._n_seen = 0
-        # One row's input and output, allocated once: update() must cost little more than its kernel.
-        d = len(count)
-        self._row = np.empty(d)
-        self._row_columns = self._row[:, np.newaxis]
-        self._row_slots = np.empty((d, 1), dtype=np.int32)
+        # One row's memory and calls, made once: update() must cost little more than its kernel.
+        self._row = Row(len(count), reference)
         self._row_out = self._outputs(1)
+        self._bound: dict[Row, Callable[[], bool]] = {}
 
     @property
     def n_signals(self) -> int:
@@ -140,10 +140,11 @@ class Detector(ABC):
         InvalidDataError
             The row is not numeric or has another shape. Nothing has been fed then.
         """
-        self._take(x)
-        alarmed = self._advance_columns(self._row_columns, self._row_slots, *self._row_out)
-        self._n_seen += 1
-        return alarmed
+        row = self._row
+        row.take(x)
+        if self._reference is not None:
+            row.locate()
+        return self._feed(row)
 
     def update_many(self, X: ArrayLike) -> Trace:
         """Feed several rows; the same, bit for bit, as `update` on each.
@@ -192,7 +193,7 @@ class Detector(ABC):
         rows = located.shape[1]
         out = self._outputs(rows)
         try:
-            self._advance_slots(located, None, *out)
+            self._feeding(None, located, *out)()
         except ValueError:  # from the kernel, before it has fed anything
             raise InvalidDataError("slots lie outside the detector's reference") from None
         self._n_seen += rows
@@ -204,6 +205,7 @@ class Detector(ABC):
         self._count[:] = 0
         self._current[:] = 0.0
         self._clear()
+        self._bound.clear()
 
     def state(self, *, with_reference: bool = True) -> dict[str, Any]:
         """Return all that is needed to continue elsewhere, bit for bit, as plain arrays and scalars.
@@ -268,6 +270,10 @@ class Detector(ABC):
             raise StateError(f"the state is incomplete or inconsistent ({error})") from error
         return detector
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Arrays are views of each other and bound to calls, which neither copy nor pickle would keep so.
+        return type(self).from_state, (self.state(with_reference=False), self._reference)
+
     def _restore_common(self, state: Mapping[str, Any]) -> None:
         shape = (self.n_signals,)
         self._n_seen = int(state["n_seen"])
@@ -278,13 +284,18 @@ class Detector(ABC):
         if np.isnan(self._current).any():
             raise StateError("the state's statistic is not a number")
 
-    def _take(self, x: ArrayLike) -> None:
-        """Copy one row in, if it fits."""
-        row = self._row
-        if type(x) is np.ndarray and x.dtype is _FLOAT64 and x.shape == row.shape:
-            row[:] = x
-        else:
-            row[:] = _arguments.row(x, len(row))
+    def _feed(self, row: Row) -> bool:
+        """Feed one row, located where there is a reference: this detector's, or another's of the same."""
+        alarmed = (self._bound.get(row) or self._bind(row))()
+        self._n_seen += 1
+        return alarmed
+
+    def _bind(self, row: Row) -> Callable[[], bool]:
+        feed = bind(self._feeding(row.columns, row.slots, *self._row_out))
+        if len(self._bound) > 1:  # its own row and that of a detector fed together with it are enough
+            self._bound.clear()
+        self._bound[row] = feed
+        return feed
 
     def _outputs(self, rows: int) -> _Outputs:
         """Return columns for statistic, alarm and, where the detector finds them, change points."""
@@ -303,23 +314,27 @@ class Detector(ABC):
         alarm: NDArray[np.bool_],
         change_point: NDArray[np.int32] | None,
     ) -> bool:
-        """Feed values, by way of their slots unless a subclass works on the values themselves."""
-        assert self._reference is not None
-        self._reference.locate_columns(columns, slots)
-        return self._advance_slots(slots, columns, statistic, alarm, change_point)
+        """Feed values, by way of their slots where there is a reference."""
+        if self._reference is not None:
+            self._reference.locating(columns, slots)()
+        return self._feeding(columns, slots, statistic, alarm, change_point)()
 
     @abstractmethod
-    def _advance_slots(
+    def _feeding(
         self,
-        slots: NDArray[np.int32],
         columns: NDArray[np.float64] | None,
+        slots: NDArray[np.int32],
         statistic: NDArray[np.float64],
         alarm: NDArray[np.bool_],
         change_point: NDArray[np.int32] | None,
-    ) -> bool:
-        """Feed slots, shape (d, rows), and fill the outputs; ``columns`` are the values, where known.
+    ) -> functools.partial[bool]:
+        """Return the call that feeds rows and fills the outputs, all of shape (d, rows).
 
-        Raises ValueError before anything is fed if a slot lies outside the reference.
+        It adds the present values to ``self._count``, leaves the latest statistics in ``self._current``,
+        and returns whether any row alarmed.
+
+        ``slots`` are filled where there is a reference; the call raises ValueError before anything is fed
+        if one lies outside. ``columns`` are the values, or None where rows came located.
         """
 
     @abstractmethod

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from driftlead.detectors import _arguments, _rings
 from driftlead.detectors._ks_windows import AdjacentWindows, FixedReference
+from driftlead.detectors._row import Row
 from driftlead.detectors.base import Detector
 from driftlead.errors import InvalidDataError, InvalidParameterError, StateError
 from driftlead.ranks import MISSING, SortedReference
@@ -160,32 +161,26 @@ class IncrementalKS(Detector):
         if self._budget is not None:
             self._threshold = np.array(_from_budget(reference.sizes, self._window, 1.0, self._budget))
         self._reference, self._samples = reference, samples
+        self._row = Row(self.n_signals, reference)
+        self._bound.clear()
 
-    def _advance_columns(
+    def _feeding(
         self,
-        columns: NDArray[np.float64],
-        slots: NDArray[np.int32],
-        statistic: NDArray[np.float64],
-        alarm: NDArray[np.bool_],
-        change_point: NDArray[np.int32] | None,
-    ) -> bool:
-        samples = self._samples
-        if isinstance(samples, FixedReference):
-            return super()._advance_columns(columns, slots, statistic, alarm, change_point)
-        return samples.advance(columns, self._count, self._current, self._threshold, statistic, alarm)
-
-    def _advance_slots(
-        self,
-        slots: NDArray[np.int32],
         columns: NDArray[np.float64] | None,
+        slots: NDArray[np.int32],
         statistic: NDArray[np.float64],
         alarm: NDArray[np.bool_],
         change_point: NDArray[np.int32] | None,
-    ) -> bool:
-        assert isinstance(self._samples, FixedReference)
-        return self._samples.advance(
-            slots, columns, self._count, self._current, self._threshold, statistic, alarm
-        )
+    ) -> functools.partial[bool]:
+        samples, kept = self._samples, (self._count, self._current, self._threshold, statistic, alarm)
+        if isinstance(samples, AdjacentWindows):
+            assert columns is not None
+            return samples.feeding(columns, *kept)
+        values = samples.values
+        call = samples.feeding(columns, slots, *kept)
+        if samples.values is not values:
+            self._bound.clear()
+        return call
 
     def _clear(self) -> None:
         self._samples.clear()

@@ -178,31 +178,19 @@ class NMDDM(Detector):
         """
         return self._windows.change.copy()
 
-    def _advance_columns(
+    def _feeding(
         self,
-        columns: NDArray[np.float64],
-        slots: NDArray[np.int32],
-        statistic: NDArray[np.float64],
-        alarm: NDArray[np.bool_],
-        change_point: NDArray[np.int32] | None,
-    ) -> bool:
-        if self._reference is not None:
-            return super()._advance_columns(columns, slots, statistic, alarm, change_point)
-        return self._windows.advance(
-            columns, self._count, self._current, self._threshold, statistic, alarm, change_point
-        )
-
-    def _advance_slots(
-        self,
-        slots: NDArray[np.int32],
         columns: NDArray[np.float64] | None,
+        slots: NDArray[np.int32],
         statistic: NDArray[np.float64],
         alarm: NDArray[np.bool_],
         change_point: NDArray[np.int32] | None,
-    ) -> bool:
-        return self._windows.advance(
-            slots, self._count, self._current, self._threshold, statistic, alarm, change_point
-        )
+    ) -> functools.partial[bool]:
+        kept = (self._count, self._current, self._threshold, statistic, alarm, change_point)
+        if self._reference is not None:
+            return self._windows.feeding(slots, *kept)
+        assert columns is not None
+        return self._windows.feeding(columns, *kept)
 
     def _clear(self) -> None:
         self._windows.clear()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from driftlead.detectors import _arguments
 from driftlead.detectors._kernels import page_hinkley as kernel
+from driftlead.detectors._row import bind
 from driftlead.detectors.base import Detector
 from driftlead.errors import InvalidParameterError, StateError
 from driftlead.ranks import SortedReference
@@ -134,43 +135,35 @@ class PageHinkley(Detector):
     def update(self, x: ArrayLike) -> bool:  # noqa: D102
         if self._one_raw_value and isinstance(x, float):
             self._n_seen += 1
-            alarmed: bool = kernel.advance_value(self._cells, x)
-            return alarmed
+            return self._feed_value(x)
         return super().update(x)
 
     update.__doc__ = Detector.update.__doc__
 
-    def _advance_columns(
-        self,
-        columns: NDArray[np.float64],
-        slots: NDArray[np.int32],
-        statistic: NDArray[np.float64],
-        alarm: NDArray[np.bool_],
-        change_point: NDArray[np.int32] | None,
-    ) -> bool:
-        if self._reference is not None:
-            return super()._advance_columns(columns, slots, statistic, alarm, change_point)
-        alarmed: bool = kernel.advance_values(columns, self._cells, statistic, alarm)
-        return alarmed
+    @functools.cached_property
+    def _feed_value(self) -> Callable[[float], bool]:
+        return bind(functools.partial(kernel.advance_value, self._cells), 0.0)
 
-    def _advance_slots(
+    def _feeding(
         self,
-        slots: NDArray[np.int32],
         columns: NDArray[np.float64] | None,
+        slots: NDArray[np.int32],
         statistic: NDArray[np.float64],
         alarm: NDArray[np.bool_],
         change_point: NDArray[np.int32] | None,
-    ) -> bool:
+    ) -> functools.partial[bool]:
         reference = self._reference
-        assert reference is not None
-        alarmed: bool = kernel.advance_scores(
-            slots, reference.cumulative, reference.offsets, self._seed, self._n_seen, self._cells,
+        if reference is None:
+            assert columns is not None
+            return functools.partial(kernel.advance_values, columns, self._cells, statistic, alarm)
+        return functools.partial(
+            kernel.advance_scores, slots, reference.cumulative, reference.offsets, self._seed, self._cells,
             statistic, alarm,
         )  # fmt: skip
-        return alarmed
 
     def _clear(self) -> None:
         self._cells[:, : kernel.KEPT] = 0.0
+        self._cells[:, kernel.ROWS] = 0.0
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -194,6 +187,7 @@ class PageHinkley(Detector):
         )
         gaps = _arguments.stored(state, "gaps", np.float64, (detector.n_signals, kernel.KEPT))
         detector._cells[:, : kernel.KEPT] = gaps
+        detector._cells[:, kernel.ROWS] = state["n_seen"]
         if not np.isfinite(gaps).all():
             raise StateError("the state's gaps are not finite")
         return detector

@@ -42,20 +42,15 @@ def update_all(detectors: Sequence[Detector], x: ArrayLike) -> bool:
     >>> update_all(detectors, [0.3, -0.1])
     False
     """
-    first = detectors[0]
-    first._take(x)
-    row, columns, slots = first._row, first._row_columns, first._row_slots
+    row = detectors[0]._row
+    row.take(x)
+    d = len(row.values)
     for detector in detectors:
-        if len(detector._row) != len(row):
-            raise InvalidDataError(f"a row must have shape ({detector.n_signals},), got {row.shape}")
-    reference, located, alarmed = first._reference, False, False
+        if len(detector._count) != d:
+            raise InvalidDataError(f"a row must have shape ({detector.n_signals},), got ({d},)")
+    reference, alarmed = row.reference, False
+    if reference is not None:
+        row.locate()
     for detector in detectors:
-        if detector._reference is None or detector._reference is not reference:
-            alarmed |= detector.update(row)
-            continue
-        if not located:
-            reference.locate_columns(columns, slots)
-            located = True
-        alarmed |= detector._advance_slots(slots, columns, *detector._row_out)
-        detector._n_seen += 1
+        alarmed |= detector._feed(row) if detector._reference is reference else detector.update(row.values)
     return alarmed

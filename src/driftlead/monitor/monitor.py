@@ -74,7 +74,9 @@ class Monitor:
         self._recent_rows = np.full((self.settings.window, profile.n_signals), np.nan)
         self._recent_alarms: deque[Alarm] = deque(maxlen=self.settings.recent_alarms)
         self._dropped: Counter[str] = Counter(queue_full=0, closed=0)
-        self._errors: Counter[str] = Counter(observe=0, bins=0, **dict.fromkeys(self.settings.detectors, 0))
+        self._errors: Counter[str] = Counter(
+            observe=0, worker=0, bins=0, **dict.fromkeys(self.settings.detectors, 0)
+        )
         self._queue = RowQueue(self.settings.queue_rows)
         self._state_lock = threading.Lock()
         self._count_lock = threading.Lock()
@@ -94,7 +96,8 @@ class Monitor:
         """
         try:
             batch = self._as_rows(rows)
-            if not self._queue.offer(batch):
+            # Without rows a batch takes no room, so no number of them would ever fill the queue.
+            if len(batch) and not self._queue.offer(batch):
                 with self._count_lock:
                     self._dropped["closed" if self._closed else "queue_full"] += len(batch)
         except Exception:
@@ -111,7 +114,7 @@ class Monitor:
         Raises
         ------
         InvalidDataError
-            When the rows do not have one column per signal.
+            When the rows are no numbers, or do not have one column per signal.
         """
         batch = self._as_rows(rows)
         with self._state_lock:
@@ -138,7 +141,8 @@ class Monitor:
             Longest wait, in seconds.
         """
         self._closed = True
-        discarded = self._queue.close(discard=not drain)
+        # Where no worker ever ran, nobody would drain the queue.
+        discarded = self._queue.close(discard=not drain or self._worker is None)
         with self._count_lock:
             self._dropped["closed"] += discarded
         if self._worker is not None:
@@ -169,7 +173,10 @@ class Monitor:
         )
 
     def _as_rows(self, rows: ArrayLike) -> NDArray[np.float64]:
-        batch = np.array(rows, dtype=np.float64, order="C")
+        try:
+            batch = np.array(rows, dtype=np.float64, order="C")
+        except (TypeError, ValueError) as error:
+            raise InvalidDataError(f"rows must be a table of numbers: {error}") from None
         if batch.ndim != 2 or batch.shape[1] != self.profile.n_signals:
             raise InvalidDataError(
                 f"rows must have shape (rows, {self.profile.n_signals}), got {batch.shape}"
@@ -178,9 +185,13 @@ class Monitor:
 
     def _work(self) -> None:
         while batches := self._queue.take(_WORKER_ROWS):
-            batch = batches[0] if len(batches) == 1 else np.concatenate(batches)
-            with self._state_lock:
-                self._advance(batch)
+            try:
+                batch = batches[0] if len(batches) == 1 else np.concatenate(batches)
+                with self._state_lock:
+                    self._advance(batch)
+            except Exception:
+                # These rows are lost; with the thread all that follow would be.
+                self._count_error("worker")
 
     def _advance(self, batch: NDArray[np.float64]) -> None:
         """Take one batch through bins and detectors. A part that fails is counted; the others go on."""
@@ -215,7 +226,8 @@ class Monitor:
 def _column_means(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     present = ~np.isnan(rows)
     counts = present.sum(axis=0)
-    with np.errstate(invalid="ignore"):  # +inf and -inf in one window have no mean
+    # +inf and -inf in one window have no mean, and the sum of huge values is infinite.
+    with np.errstate(invalid="ignore", over="ignore"):
         sums = np.where(present, rows, 0.0).sum(axis=0)
     means = np.full(rows.shape[1], np.nan)
     np.divide(sums, counts, out=means, where=counts > 0)

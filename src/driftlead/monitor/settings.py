@@ -77,3 +77,7 @@ class MonitorSettings:
                 raise InvalidParameterError(field, f"at least {least}", getattr(self, field))
         if not self.delta >= 0:
             raise InvalidParameterError("delta", "at least 0", self.delta)
+        # Beyond these lie no wishes, only slips: windows and lists would take all memory.
+        for field, most in (("window", 1_000_000), ("recent_alarms", 100_000), ("delta", 100)):
+            if getattr(self, field) > most:
+                raise InvalidParameterError(field, f"at most {most}", getattr(self, field))

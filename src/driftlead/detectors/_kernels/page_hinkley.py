@@ -17,6 +17,7 @@ __all__ = [
     "FALLS",
     "KEPT",
     "RISES",
+    "ROWS",
     "THRESHOLD",
     "advance_scores",
     "advance_value",
@@ -25,12 +26,13 @@ __all__ = [
     "uniform",
 ]
 
-RISE, FALL, MEAN, SEEN, COUNT, CURRENT, DELTA, THRESHOLD, ALPHA, RISES, FALLS = range(11)
+RISE, FALL, MEAN, SEEN, COUNT, CURRENT, ROWS, DELTA, THRESHOLD, ALPHA, RISES, FALLS = range(12)
 """Cells of a signal: upward and downward gap, running mean and the values it is of, values present since
-the start, latest statistic; then the parameters, the last two whether each gap is watched (1 or 0).
+the start, latest statistic, rows of slots since the start; then the parameters, the last two whether each
+gap is watched (1 or 0).
 
 All in one array, because a call from Python costs more for each array than one value costs to feed."""
-CELLS = 11
+CELLS = 12
 KEPT = 4
 """The first cells, which a state holds."""
 
@@ -169,7 +171,7 @@ def advance_values(
 ) -> bool:
     """Feed raw values, compared with their running mean; return whether any row alarmed.
 
-    ``columns``, ``statistic`` and ``alarm`` have shape (d, rows), ``cells`` (d, 11).
+    ``columns``, ``statistic`` and ``alarm`` have shape (d, rows), ``cells`` (d, 12).
     """
     any_alarm = False
     for j in range(columns.shape[0]):
@@ -197,7 +199,6 @@ def advance_scores(
     cumulative: NDArray[np.int32],
     offsets: NDArray[np.int64],
     seed: int,
-    first_row: int,
     cells: NDArray[np.float64],
     statistic: NDArray[np.float64],
     alarm: NDArray[np.bool_],
@@ -221,13 +222,14 @@ def advance_scores(
         below = offsets[j] + j  # each signal has one cumulative count more than it has values
         scale = 1.0 / (cumulative[offsets[j + 1] + j] + 1.0)
         edge = 0.5 * scale
+        row = int(cells[j, ROWS])
         for r in range(slots.shape[1]):
             slot = slots[j, r]
             if slot >= 0:
                 present += 1.0
                 low = cumulative[below + (slot >> 1)]
                 high = cumulative[below + ((slot + 1) >> 1)]
-                rank = low + uniform(seed, j, first_row + r) * (high - low + 1)
+                rank = low + uniform(seed, j, row + r) * (high - low + 1)
                 score = normal_quantile(min(max(rank * scale, edge), 1.0 - edge))
                 rise, fall = _deviate(rise, fall, score, cells, j)
             gap = max(rise, fall)
@@ -237,5 +239,5 @@ def advance_scores(
                 any_alarm = True
                 rise = fall = 0.0
         cells[j, RISE], cells[j, FALL] = rise, fall
-        cells[j, CURRENT], cells[j, COUNT] = gap, present
+        cells[j, CURRENT], cells[j, COUNT], cells[j, ROWS] = gap, present, float(row + slots.shape[1])
     return any_alarm
