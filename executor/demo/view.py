@@ -149,7 +149,7 @@ def _columns(
 def _panel(progress: Progress, state: DetectorState, width: int, signals: int) -> list[Text]:
     """Draw a detector: state and alarms, its strongest ratio over the scenario, its strongest signals."""
     mark, style = _state(progress, state)
-    title = Text.assemble((f"{mark:<7} ", style), (state.detector.replace("_", " "), "bold"))
+    title = Text.assemble((f"{mark:<7} ", style), (state.detector, "bold"))
     return [
         _ends(title, _alarms(progress, state, width - title.cell_len - 2), width),
         _timeline(progress, state.detector, width),
