@@ -46,7 +46,7 @@ bench: $(APP) $(PEERS)/river/.installed $(PEERS)/frouros/.installed ## time the 
 
 # An environment for each peer: they want other versions of NumPy and SciPy than each other, and than we have.
 $(PEERS)/%/.installed: benchmarks/requirements-peers-%.txt
-	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(@D)
 	@$(@D)/bin/python -m pip install --disable-pip-version-check $$([ -t 1 ] || echo --quiet) -r $<
 	@touch $@
 
@@ -61,7 +61,8 @@ model.pt: | $(APP)
 $(APP): requirements.txt pyproject.toml
 	@[ -n "$(PYTHON)" ] && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "Python 3.11 or newer is needed: make $(or $(MAKECMDGOALS),demo) PYTHON=/path/to/python3" >&2; exit 2; }
-	@$(PYTHON) -m venv $(VENV)
+	@# One that works stays, whatever Python is first on the path today: two in one environment break it.
+	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing into $(VENV); the first time takes some minutes, most of them for PyTorch."
 	@$(PIP_INSTALL) -r requirements.txt
 	@touch $@

@@ -26,6 +26,7 @@ from driftlead.exporters.prometheus import MonitorCollector
 from driftlead.monitor import Monitor
 from driftlead.service import Predictor, create_app
 from executor.address import Address
+from executor.connections import ACCEPTED_AT_ONCE, BACKLOG, PatientProtocol, quieten
 from executor.settings import ServingSettings
 from model.artefact import Artefact, load
 from model.predictor import TorchPredictor
@@ -93,6 +94,8 @@ def serve(settings: ServingSettings, model_path: Path) -> None:
         server = _Server(
             uvicorn.Config(
                 service.app,
+                http=PatientProtocol,
+                backlog=ACCEPTED_AT_ONCE,
                 log_config=None,
                 access_log=False,
                 lifespan="on",
@@ -183,6 +186,8 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
+        for listener in sockets or []:
+            listener.listen(BACKLOG)
         if self.started:
             self._report_started()
 
@@ -219,6 +224,7 @@ def _start_metrics(registry: CollectorRegistry, settings: ServingSettings, stack
         server, thread = prometheus_client.start_http_server(port, host, registry)
     except (OSError, UnicodeError) as error:
         raise _no_address(host, port, "server.metrics_port", error) from None
+    quieten(server)
     stack.callback(thread.join)
     stack.callback(server.server_close)
     stack.callback(server.shutdown)

@@ -12,6 +12,7 @@ import io
 import json
 import os
 import tempfile
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -202,11 +203,14 @@ def load(path: Path) -> Artefact:
         raise ArtefactError(
             f"{path} holds weights that do not fit its configuration ({_line(error)}); {MEND}"
         ) from None
-    if artefact.model_hash != recorded or artefact.profile is None or artefact.profile.model_hash != recorded:
+    if artefact.model_hash != recorded:
         raise ArtefactError(
             f"{path} says it is model {recorded} but holds {artefact.model_hash}: "
             f"it was changed after training; {MEND}"
         )
+    if artefact.profile is None or artefact.profile.model_hash != recorded:
+        profiled = "no model" if artefact.profile is None else f"model {artefact.profile.model_hash}"
+        raise ArtefactError(f"{path} holds model {recorded} and the reference profile of {profiled}; {MEND}")
     if _digest({key: value for key, value in contents.items() if key != "checksum"}) != checksum:
         raise ArtefactError(f"{path} is damaged, its checksum does not match; copy it again or {MEND}")
     return artefact
@@ -226,7 +230,10 @@ def _read(path: Path) -> dict[str, Any]:
     if not raw:
         raise ArtefactError(f"{path} is empty; {MEND}")
     try:
-        contents = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # torch remarks on pickles of other programs; what to do about one is said below, in one line.
+            warnings.simplefilter("ignore")
+            contents = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
     except Exception:  # hostile or cut bytes can make the unpickler raise anything at all
         # torch.save writes a zip archive, whose directory stands at its end.
         if raw.startswith(b"PK") and b"PK\x05\x06" not in raw[-65_557:]:

@@ -74,7 +74,7 @@ class ServiceClient:
             response = self._http.request(method, path, **content)
         except httpx.TransportError as error:
             raise ServiceError(
-                f"no answer from {self._http.base_url}{path.lstrip('/')}: {type(error).__name__}"
+                f"no answer from {str(self._http.base_url).rstrip('/')}{path}: {type(error).__name__}"
             ) from None
         if not response.is_success:
             raise ServiceError(

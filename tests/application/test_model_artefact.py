@@ -122,6 +122,7 @@ class Trap:
         b"hello",
         b"PK\x03\x04 but no zip PK\x05\x06",
         pickle.dumps({"weights": [1, 2]}),
+        pickle.dumps({"weights": [1, 2]}, protocol=2),
         pickle.dumps(Trap()),
         pytest.param("tensor", id="a tensor"),
         pytest.param("module", id="a whole module"),
@@ -174,7 +175,7 @@ def test_changed_weights(tamper):
 
 def test_the_reference_of_another_model(tamper):
     path = tamper(lambda contents: contents["reference"].update(model_hash="0" * 12))
-    assert "it was changed after training" in message(path)
+    assert "and the reference profile of model 000000000000" in message(path)
 
 
 def test_damage_elsewhere(tamper):

@@ -196,3 +196,10 @@ def test_the_examples_in_the_model_file_are_valid():
     assert len(examples) == 2
     for example in examples:
         ModelSettings.model_validate(yaml.safe_load(re.sub(r"^# ", "", example, flags=re.MULTILINE)))
+
+
+def test_yaml_nested_too_deeply_is_one_line(tmp_path):
+    path = tmp_path / "deep.yaml"
+    path.write_text("a: " + "[" * 5_000 + "]" * 5_000)
+    with pytest.raises(SettingsError, match=r"deep\.yaml: not valid YAML: nested too deeply"):
+        load_settings(ModelSettings, path, environ={}, env_file=None)
