@@ -57,7 +57,7 @@ class PatientProtocol(H11Protocol):
     seconds_to_speak: ClassVar[float] = 20.0
     most: ClassVar[int] = most_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, and start the clock."""
         super().connection_made(transport)
         self._clock = self.loop.call_later(self.seconds_to_speak, self._lose_patience)
@@ -76,8 +76,9 @@ class PatientProtocol(H11Protocol):
 
 def quieten(server: WSGIServer, seconds: float = 20.0) -> None:
     """Make a threaded WSGI server give up on silent clients, and shrug at those that hang up."""
-    server.RequestHandlerClass = type("ImpatientHandler", (server.RequestHandlerClass,), {"timeout": seconds})
-    server.handle_error = _shrug
+    handler: Any = server.RequestHandlerClass
+    server.RequestHandlerClass = type("ImpatientHandler", (handler,), {"timeout": seconds})
+    setattr(server, "handle_error", _shrug)  # noqa: B010 - a method of this one server, replaced
 
 
 def _shrug(request: Any, address: Any) -> None:

@@ -1,5 +1,8 @@
 """Slots against counting, on whatever floats there are."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -126,3 +129,11 @@ def test_bad_samples_are_refused(samples, message):
 def test_bad_rows_are_refused(rows):
     with pytest.raises(InvalidDataError, match="rows must"):
         SortedReference([1.0, 2.0]).locate(rows)
+
+
+def test_copies_and_pickles_are_equal_and_read_only():
+    reference = SortedReference([[1.0, -0.0, 2.0, 2.0], [np.inf, 3.0]])
+    for other in (copy.deepcopy(reference), pickle.loads(pickle.dumps(reference))):
+        assert other.digest() == reference.digest()
+        for array in (other.values, other.offsets, other.cumulative, other.sizes):
+            assert not array.flags.writeable

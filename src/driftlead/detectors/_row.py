@@ -56,6 +56,7 @@ class Row:
         self._shape = self.values.shape
         self.columns = self.values[:, np.newaxis]
         self.slots = np.empty((n_signals, 1), dtype=np.int32)
+        self._locate: Callable[[], None] | None = None
 
     def take(self, x: ArrayLike) -> None:
         """Copy one row in, if it fits."""
@@ -64,8 +65,10 @@ class Row:
         else:
             self.values[...] = _arguments.row(x, len(self.values))
 
-    @functools.cached_property
-    def locate(self) -> Callable[[], None]:
-        """Call it to write the slots of the values."""
-        assert self.reference is not None
-        return bind(self.reference.locating(self.columns, self.slots))
+    def locate(self) -> None:
+        """Write the slots of the values; there must be a reference."""
+        # No cached_property: it writes to __dict__, and every attribute is slower from then on.
+        if self._locate is None:
+            assert self.reference is not None
+            self._locate = bind(self.reference.locating(self.columns, self.slots))
+        self._locate()

@@ -128,21 +128,20 @@ class PageHinkley(Detector):
         cells[:, kernel.RISES] = self._direction in ("both", "up")
         cells[:, kernel.FALLS] = self._direction in ("both", "down")
         self._one_raw_value = d == 1 and located is None
+        self._feed_value: Callable[[float], bool] | None = None
         super().__init__(
             located, cells[:, kernel.COUNT], cells[:, kernel.CURRENT], cells[:, kernel.THRESHOLD]
         )
 
     def update(self, x: ArrayLike) -> bool:  # noqa: D102
         if self._one_raw_value and isinstance(x, float):
+            if self._feed_value is None:
+                self._feed_value = bind(functools.partial(kernel.advance_value, self._cells), 0.0)
             self._n_seen += 1
             return self._feed_value(x)
         return super().update(x)
 
     update.__doc__ = Detector.update.__doc__
-
-    @functools.cached_property
-    def _feed_value(self) -> Callable[[float], bool]:
-        return bind(functools.partial(kernel.advance_value, self._cells), 0.0)
 
     def _feeding(
         self,

@@ -1,0 +1,152 @@
+"""The stack without containers: a served model, Prometheus, Alertmanager, and who is told of alerts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from sklearn.datasets import load_digits
+
+from tests.programs import free_port, require_program
+from tests.prometheus.test_live import ask_until
+from tests.service.test_deployed_model import FREE_PORTS, start
+
+ROOT = Path(__file__).parents[2]
+
+
+class Webhook:
+    """A receiver of alerts, which keeps the messages that Alertmanager posts."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+        messages = self.messages
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                messages.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@contextmanager
+def running(program: str, *arguments: str, log: Path, ready: str) -> Iterator[None]:
+    """Run a server program from when it is ready."""
+    with log.open("wb") as output:
+        process = subprocess.Popen([program, *arguments], stdout=output, stderr=subprocess.STDOUT)
+        try:
+            ask_until(ready, lambda answer: answer["status"] == "success" if "status" in answer else True)
+            yield
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    made = Webhook()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def alertmanager(webhook, tmp_path) -> Iterator[str]:
+    """Run Alertmanager on the shipped configuration; its receivers call `webhook`, and none waits long."""
+    config = yaml.safe_load((ROOT / "configs/alertmanager.yml").read_text())
+    for receiver in config["receivers"]:
+        receiver["webhook_configs"] = [{"url": webhook.url + receiver["name"], "send_resolved": False}]
+    for route in (config["route"], *config["route"]["routes"]):
+        route |= {"group_wait": "1s", "group_interval": "1s"}
+    path = tmp_path / "alertmanager.yml"
+    path.write_text(yaml.safe_dump(config))
+    port = free_port()
+    with running(
+        require_program("prometheus-alertmanager"),
+        f"--config.file={path}",
+        f"--storage.path={tmp_path / 'alertmanager'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--cluster.listen-address=",
+        log=tmp_path / "alertmanager.log",
+        ready=f"http://127.0.0.1:{port}/api/v2/status",
+    ):
+        yield f"127.0.0.1:{port}"
+
+
+@pytest.fixture
+def served_metrics(trained_model_path) -> Iterator[str]:
+    """Serve the digits and send clean rows, then white noise without end; the address of the metrics."""
+    process = start("--model", trained_model_path, *FREE_PORTS)
+    stop = threading.Event()
+    thread = None
+    try:
+        where = json.loads(process.stderr.readline())
+        thread = threading.Thread(target=send_traffic, args=(f"{where['url']}/v2/models/digits/infer", stop))
+        thread.start()
+        yield where["metrics_url"].removeprefix("http://").removesuffix("/metrics")
+    finally:
+        stop.set()
+        if thread is not None:
+            thread.join()
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def send_traffic(url: str, stop: threading.Event) -> None:
+    rng = np.random.default_rng(3)
+    images = load_digits().images
+    sent = 0
+    while not stop.wait(0.05):
+        rows = images[rng.integers(0, len(images), 20)] if sent < 400 else rng.uniform(0, 16, (20, 8, 8))
+        tensor = {"name": "input", "shape": [20, 8, 8], "datatype": "FP32", "data": rows.ravel().tolist()}
+        request = urllib.request.Request(
+            url, json.dumps({"inputs": [tensor]}).encode(), {"Content-Type": "application/json"}
+        )
+        urllib.request.urlopen(request, timeout=10).close()
+        sent += len(rows)
+
+
+@pytest.fixture
+def prometheus(served_metrics, alertmanager, tmp_path) -> Iterator[str]:
+    """Run Prometheus on the compose stack's configuration, with this machine's addresses; its URL."""
+    program = require_program("prometheus")
+    config = yaml.safe_load((ROOT / "ops/prometheus/prometheus.yml").read_text())
+    config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    config["rule_files"] = [str(ROOT / "configs" / name) for name in config["rule_files"]]
+    config["alerting"]["alertmanagers"][0]["static_configs"] = [{"targets": [alertmanager]}]
+    (job,) = config["scrape_configs"]
+    job["static_configs"] = [{"targets": [served_metrics]}]
+    del job["dns_sd_configs"]
+    path = tmp_path / "prometheus.yml"
+    path.write_text(yaml.safe_dump(config))
+    port = free_port()
+    with running(
+        program,
+        f"--config.file={path}",
+        f"--storage.tsdb.path={tmp_path / 'prometheus'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        log=tmp_path / "prometheus.log",
+        ready=f"http://127.0.0.1:{port}/api/v1/status/buildinfo",
+    ):
+        yield f"http://127.0.0.1:{port}"

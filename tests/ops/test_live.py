@@ -1,0 +1,71 @@
+"""A served model, a real Prometheus and a real Alertmanager: every panel has data, and the drift is told."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+import urllib.parse
+
+import pytest
+
+from tests.ops.test_dashboards import DASHBOARDS
+from tests.prometheus.test_live import ask, ask_until
+
+pytestmark = pytest.mark.server
+
+VALUES = {
+    "$__rate_interval": "5s",
+    "$__range": "1m",
+    "$signal": "prediction:confidence",
+    **dict.fromkeys(("$job", "$instance", "$model", "$version"), ".+"),
+}
+
+
+def substitute(expression: str) -> str:
+    """Put values in the place of Grafana's variables."""
+    for name, value in VALUES.items():
+        expression = re.sub(re.escape(name) + r"\b", value, expression)
+    assert "$" not in expression
+    return expression
+
+
+def has_data(answer: dict) -> bool:
+    assert answer["status"] == "success"
+    return any(not math.isnan(float(each["value"][1])) for each in answer["data"]["result"])
+
+
+def require_data(prometheus: str, expression: str) -> None:
+    query = urllib.parse.urlencode({"query": substitute(expression)})
+    ask_until(f"{prometheus}/api/v1/query?{query}", has_data, seconds=30)
+
+
+def values_of(prometheus: str, query: str) -> list[str]:
+    """Answer ``label_values(selector, label)`` as Grafana does."""
+    selector, label = re.fullmatch(r"label_values\((.*), (\w+)\)", query).groups()
+    match = urllib.parse.urlencode({"match[]": substitute(selector)})
+    return ask(f"{prometheus}/api/v1/label/{label}/values?{match}")["data"]
+
+
+def test_every_panel_variable_and_annotation_has_data_and_the_drift_is_told(prometheus, webhook):
+    require_data(prometheus, 'ALERTS{alertstate="firing", alertname="DriftleadSignalDrift"}')
+    for dashboard in DASHBOARDS.values():
+        for panel in dashboard["panels"]:
+            for target in panel["targets"]:
+                require_data(prometheus, target["expr"])
+        for annotation in dashboard["annotations"]["list"]:
+            require_data(prometheus, annotation["expr"])
+        for variable in dashboard["templating"]["list"]:
+            if variable["type"] == "query":
+                values = values_of(prometheus, variable["query"]["query"])
+                assert values, variable["name"]
+                if variable["name"] == "signal":
+                    assert VALUES["$signal"] in values
+    deadline = time.monotonic() + 20
+    while not webhook.messages:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    message = webhook.messages[0]
+    assert message["receiver"] == "model-owners"
+    assert message["groupLabels"]["alertname"] == "DriftleadSignalDrift"
+    assert message["groupLabels"]["model"] == "digits"
