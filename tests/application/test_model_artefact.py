@@ -2,6 +2,7 @@ import io
 import pickle
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,7 +123,6 @@ class Trap:
         b"hello",
         b"PK\x03\x04 but no zip PK\x05\x06",
         pickle.dumps({"weights": [1, 2]}),
-        pickle.dumps({"weights": [1, 2]}, protocol=2),
         pickle.dumps(Trap()),
         pytest.param("tensor", id="a tensor"),
         pytest.param("module", id="a whole module"),
@@ -145,6 +145,15 @@ def test_something_else(tmp_path, monkeypatch, content):
     (tmp_path / "model.pt").write_bytes(content)
     assert message(tmp_path / "model.pt").startswith("is no model of this program; train it anew")
     assert not (tmp_path / "sprung").exists(), "loading ran code from the file"
+
+
+def test_a_foreign_pickle_is_said_by_us_alone(tmp_path):
+    path = tmp_path / "model.pt"
+    path.write_bytes(pickle.dumps({"weights": [1, 2]}, protocol=4))
+    with warnings.catch_warnings(record=True) as remarks:
+        warnings.simplefilter("always")
+        assert message(path).startswith("is no model of this program")
+    assert [str(remark.message) for remark in remarks] == []
 
 
 def test_a_folder_in_its_place(tmp_path):
