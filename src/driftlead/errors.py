@@ -6,7 +6,8 @@
     ├── InvalidParameterError (ValueError)   a parameter breaks its rule: "window must be at least 2, got 1"
     ├── InvalidDataError (ValueError)        data do not fit: shape, dtype, missing values where none may be
     ├── StateError (ValueError)              a stored file is unreadable, corrupt, newer, or of another kind
-    └── ReferenceMismatchError (ValueError)  a reference profile belongs to another model
+    ├── ReferenceMismatchError (ValueError)  a reference profile belongs to another model
+    └── StorageError (RuntimeError)          the database did not take or give what it was asked for
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ __all__ = [
     "InvalidParameterError",
     "ReferenceMismatchError",
     "StateError",
+    "StorageError",
 ]
 
 
@@ -59,3 +61,7 @@ class StateError(DriftleadError, ValueError):
 
 class ReferenceMismatchError(DriftleadError, ValueError):
     """A reference profile belongs to another model than the one it is asked to watch."""
+
+
+class StorageError(DriftleadError, RuntimeError):
+    """The database did not take or give what it was asked for: unreachable, full, busy, or of another version."""

@@ -1,0 +1,165 @@
+"""What a monitor keeps beyond its own process, as plain data, and what it asks of whoever keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["EpisodeRecord", "JoinedLabels", "Notification", "PredictionBatch", "Store"]
+
+
+@dataclass(frozen=True, eq=False)
+class PredictionBatch:
+    """Predictions that wait for their labels.
+
+    Attributes
+    ----------
+    ids : sequence of str, length n
+        What the client will name each prediction by.
+    made_at : ndarray of float64, shape (n,)
+        Seconds since the epoch.
+    outputs : ndarray of float32, shape (n, k)
+        Class probabilities; a single column is the predicted value of a regression.
+    """
+
+    ids: Sequence[str]
+    made_at: NDArray[np.float64]
+    outputs: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, eq=False)
+class JoinedLabels:
+    """Labels that found their prediction, and how many did not.
+
+    Attributes
+    ----------
+    ids : tuple of str, length n
+        Predictions that got their first label now.
+    made_at : ndarray of float64, shape (n,)
+        When each was predicted, in seconds since the epoch.
+    outputs : ndarray of float32, shape (n, k)
+        What was predicted, as in `PredictionBatch`; NaN beyond the columns of a prediction that had fewer.
+    labels : ndarray of float64, shape (n,)
+        The class index, or the true value.
+    duplicate : int
+        Labels of predictions that had one already: they change nothing.
+    unmatched : int
+        Labels of predictions that are not known, or no longer. They are kept for a while, in case the prediction
+        comes after its label.
+    """
+
+    ids: tuple[str, ...]
+    made_at: NDArray[np.float64]
+    outputs: NDArray[np.float32]
+    labels: NDArray[np.float64]
+    duplicate: int = 0
+    unmatched: int = 0
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class EpisodeRecord:
+    """One episode of drift as it is kept.
+
+    Attributes
+    ----------
+    id : str
+        Names it everywhere.
+    opened_at : float
+        Seconds since the epoch.
+    resolved_at, acknowledged_at : float or None
+        None while it has not happened.
+    document : dict
+        All that is known of it, ready for JSON.
+    """
+
+    id: str
+    opened_at: float
+    resolved_at: float | None
+    acknowledged_at: float | None
+    document: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Notification:
+    """A message on its way to a webhook; it is delivered at least once.
+
+    Attributes
+    ----------
+    id : int
+    target : str
+        Name of the webhook.
+    body : dict
+        The message, ready for JSON.
+    attempts : int
+        Deliveries tried so far.
+    created_at : float
+        Seconds since the epoch.
+    """
+
+    id: int
+    target: str
+    body: dict[str, Any]
+    attempts: int
+    created_at: float
+
+
+class Store(Protocol):
+    """Where predictions, labels and episodes are kept; `driftlead.storage.SqlStore` is one.
+
+    What a call returns from is durable. Every method may raise `driftlead.errors.StorageError`, and has then
+    changed nothing. Methods are called from several threads.
+    """
+
+    def add_predictions(self, batch: PredictionBatch) -> int:
+        """Keep predictions; one whose id is known stays as it is. Return how many were new."""
+        ...
+
+    def add_labels(self, ids: Sequence[str], labels: NDArray[np.float64], received_at: float) -> JoinedLabels:
+        """Keep labels, and join them to their predictions. The first label of an id stands for ever."""
+        ...
+
+    def join_waiting(self) -> JoinedLabels:
+        """Join labels that came before their predictions; each is returned once, whoever else asks."""
+        ...
+
+    def save_episode(self, episode: EpisodeRecord, notify: Sequence[tuple[str, dict[str, Any]]] = ()) -> None:
+        """Keep an episode, new or changed, and messages about it, as (target, body), or neither."""
+        ...
+
+    def episode(self, episode_id: str) -> EpisodeRecord | None:
+        """Return one episode."""
+        ...
+
+    def episodes(self, limit: int = 100, *, unresolved: bool = False) -> list[EpisodeRecord]:
+        """Return the latest episodes, newest first."""
+        ...
+
+    def claim_notifications(self, now: float, *, lease: float, limit: int = 10) -> list[Notification]:
+        """Take messages that are due; for ``lease`` seconds nobody else gets them."""
+        ...
+
+    def finish_notification(self, notification_id: int) -> None:
+        """Forget a message that was delivered, or given up."""
+        ...
+
+    def postpone_notification(self, notification_id: int, until: float) -> None:
+        """Count one more attempt, and let the message wait until a time in seconds since the epoch."""
+        ...
+
+    def prune(self, now: float) -> int:
+        """Remove what is older than it must be kept; return how many predictions and labels went."""
+        ...
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        ...
