@@ -64,4 +64,4 @@ class ReferenceMismatchError(DriftleadError, ValueError):
 
 
 class StorageError(DriftleadError, RuntimeError):
-    """The database did not take or give what it was asked for: unreachable, full, busy, or of another version."""
+    """The database did not take or give what it was asked for: unreachable, full, or of another version."""

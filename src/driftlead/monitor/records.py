@@ -51,8 +51,8 @@ class JoinedLabels:
     duplicate : int
         Labels of predictions that had one already: they change nothing.
     unmatched : int
-        Labels of predictions that are not known, or no longer. They are kept for a while, in case the prediction
-        comes after its label.
+        Labels of predictions that are not known, or no longer. They are kept for a while, in case the
+        prediction comes after its label.
     """
 
     ids: tuple[str, ...]
