@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable, Sequence
@@ -131,6 +132,7 @@ def calibrate(
         findings=tuple(findings(profile, pairs, chosen, models, budget, ordered=scores is not None)),
         model_hash=profile.model_hash,
         n_signals=profile.n_signals,
+        parameters={spec.name: spec.parameters for spec in chosen},
     )
 
 
@@ -177,13 +179,13 @@ def _laws(
     for column, model in enumerate(models):
         needed = []
         for spec in chosen:
-            if model.categories is not None and (spec.ordered_only or len(model.categories) < 2):
+            if model.categories is not None and spec.ordered_only:
                 continue
             law = _table_law(spec, model)
-            if law is None:
-                needed.append(spec)
-            else:
+            if law is not None:
                 by_table[column, spec.name] = law
+            elif model.categories is None or len(model.categories) > 1:
+                needed.append(spec)
         if needed:
             to_simulate.append((column, needed))
     simulated: dict[tuple[int, str], Law] = {}
@@ -212,7 +214,9 @@ def _table_law(spec: DetectorSpec, model: SignalModel) -> Law | None:
     levels are scaled, which spares the simulation.
     """
     if model.categories is not None:
-        return None
+        # A constant never alarms by chance, but one day another value may come.
+        single = len(model.categories) == 1 and spec.law == "nmddm"
+        return _scaled_law(dataclasses.replace(spec, bins=2), model.n, 0, 1.0, 0.0, 0.0) if single else None
     if model.order == 0:
         return _scaled_law(spec, model.n, 0, 1.0, 1.0 / model.n, 1.0 / (spec.window or 1))
     variance = float(autoregression.long_run_variance(model.coefficients[np.newaxis])[0])

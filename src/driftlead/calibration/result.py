@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead.errors import InvalidParameterError, StateError
+from driftlead.calibration.specs import DetectorSpec
+from driftlead.errors import InvalidParameterError, ReferenceMismatchError, StateError
+from driftlead.reference import ReferenceProfile
 
 __all__ = ["Calibration", "Pair"]
 
-_VERSION = 1
+_VERSION = 2  # since 2: parameters
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class Calibration:
         The model whose reference profile this belongs to.
     n_signals : int
         Number of signals in that profile.
+    parameters : mapping of str to mapping
+        Per detector, the parameters that its thresholds depend on.
     """
 
     false_alarm_every: float
@@ -80,6 +84,7 @@ class Calibration:
     findings: tuple[str, ...]
     model_hash: str
     n_signals: int
+    parameters: Mapping[str, Mapping[str, Any]]
 
     def _of(self, detector: str) -> list[Pair]:
         found = [pair for pair in self.pairs if pair.detector == detector]
@@ -101,6 +106,52 @@ class Calibration:
             No such detector was calibrated.
         """
         return np.array([pair.threshold for pair in self._of(detector)])
+
+    def require(
+        self, profile: ReferenceProfile, false_alarm_every: float, detectors: Sequence[DetectorSpec]
+    ) -> None:
+        """Refuse to serve a profile, a budget or detectors that this was not made for.
+
+        Parameters
+        ----------
+        profile : ReferenceProfile
+        false_alarm_every : float
+            Budget of the whole monitor, in rows.
+        detectors : sequence of DetectorSpec
+
+        Raises
+        ------
+        ReferenceMismatchError
+            One of them differs; the first difference is named.
+        """
+        for difference in self._differences(profile, false_alarm_every, detectors):
+            raise ReferenceMismatchError(f"{difference}: calibrate anew")
+
+    def _differences(
+        self, profile: ReferenceProfile, false_alarm_every: float, detectors: Sequence[DetectorSpec]
+    ) -> Iterator[str]:
+        if profile.model_hash != self.model_hash:
+            yield f"the calibration belongs to model {self.model_hash}, not to model {profile.model_hash}"
+        if false_alarm_every != self.false_alarm_every:
+            yield (
+                f"the calibration is for one false alarm per {self.false_alarm_every:,.0f} rows,"
+                f" not per {false_alarm_every:,.0f}"
+            )
+        asked = {spec.name: spec.parameters for spec in detectors}
+        if asked.keys() != self.parameters.keys():
+            yield f"the calibration is for {', '.join(self.parameters)}, not for {', '.join(asked)}"
+        for name in self.parameters:
+            for parameter, known in self.parameters[name].items():
+                value = asked.get(name, {}).get(parameter)
+                if value != known:
+                    yield f"the calibration of {name} is for {parameter} {known}, not {value}"
+        for pair in self.pairs:
+            if not (
+                pair.column < profile.n_signals
+                and profile.signals[pair.column].name == pair.signal
+                and len(profile.samples[pair.column]) == pair.n
+            ):
+                yield f"the calibration is for {pair.n} values of {pair.signal} in column {pair.column}"
 
     def report(self, rows: int | None = None) -> str:
         """Return what was done for every pair, as plain text.
@@ -147,6 +198,7 @@ class Calibration:
             "findings": list(self.findings),
             "model_hash": self.model_hash,
             "n_signals": self.n_signals,
+            "parameters": {name: dict(values) for name, values in self.parameters.items()},
             "signals": [pair.signal for pair in self.pairs],
             "detectors": [pair.detector for pair in self.pairs],
             "columns": np.array([pair.column for pair in self.pairs], dtype=np.int64),
@@ -189,6 +241,7 @@ class Calibration:
                 findings=tuple(str(finding) for finding in state["findings"]),
                 model_hash=str(state["model_hash"]),
                 n_signals=int(state["n_signals"]),
+                parameters={} if version < 2 else state["parameters"],
             )
         except StateError:
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,16 @@ class DetectorSpec:
     direction: Direction = "both"
     bins: int = 8
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What a threshold depends on; a calibration holds for detectors with the same parameters."""
+        own: dict[str, Any] = {} if self.window is None else {"window": self.window}
+        if self.law == "page_hinkley":
+            own |= {"delta": self.delta, "direction": self.direction}
+        if self.law == "nmddm":
+            own |= {"bins": self.bins}
+        return own
+
     def __post_init__(self) -> None:
         if self.window is not None and self.window < 1:
             raise InvalidParameterError("window", "at least 1", self.window)
@@ -71,12 +81,12 @@ def incremental_ks(window: int = 500) -> DetectorSpec:
     )
 
 
-def page_hinkley(delta: float = 0.25, direction: Direction = "both") -> DetectorSpec:
-    """Return `PageHinkley` on normal scores."""
+def page_hinkley(delta: float = 0.25, direction: Direction = "both", seed: int = 0) -> DetectorSpec:
+    """Return `PageHinkley` on normal scores; ``seed`` is that of its random ranks."""
     return DetectorSpec(
         "page_hinkley",
         lambda reference, threshold, _: PageHinkley(
-            reference, delta=delta, direction=direction, threshold=threshold
+            reference, delta=delta, direction=direction, threshold=threshold, seed=seed
         ),
         None,
         law="page_hinkley",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from driftlead.calibration import Calibration, DetectorSpec, specs
 from driftlead.detectors import NMDDM, Detector, IncrementalKS, PageHinkley
 from driftlead.monitor.settings import MonitorSettings
 from driftlead.monitor.snapshot import Alarm, DetectorSnapshot
 from driftlead.ranks import SortedReference
 from driftlead.reference import ReferenceProfile
 
-__all__ = ["Watch", "build_watches", "excursions"]
+__all__ = ["Watch", "build_watches", "detector_specs", "excursions"]
 
 
 class Watch:
@@ -85,29 +86,56 @@ class Watch:
         )
 
 
-def build_watches(profile: ReferenceProfile, settings: MonitorSettings) -> list[Watch]:
-    """One detector object per test, over all the signals that it can watch, within the shared budget."""
+def detector_specs(settings: MonitorSettings) -> tuple[DetectorSpec, ...]:
+    """Return the tests that settings ask for, as `driftlead.calibration.calibrate` takes them."""
+    known = {
+        "page_hinkley": specs.page_hinkley(settings.delta, settings.direction, settings.seed),
+        "incremental_ks": specs.incremental_ks(settings.window),
+        "nmddm": specs.nmddm(settings.window, settings.bins),
+    }
+    return tuple(known[name] for name in settings.detectors)
+
+
+def build_watches(
+    profile: ReferenceProfile, settings: MonitorSettings, calibration: Calibration | None = None
+) -> list[Watch]:
+    """One detector object per test, over all the signals that it can watch, within the shared budget.
+
+    Parameters
+    ----------
+    profile : ReferenceProfile
+    settings : MonitorSettings
+    calibration : Calibration, optional
+        Thresholds found for this profile and these settings. Without it the budget is split evenly, and
+        signals are taken to be independent of their past and of each other.
+
+    Raises
+    ------
+    ReferenceMismatchError
+        The calibration is for another profile or for other settings.
+    """
+    tests = detector_specs(settings)
+    if calibration is not None:
+        calibration.require(profile, settings.false_alarm_every, tests)
     categorical = np.array([signal.kind == "categorical" for signal in profile.signals])
     every, ordered = np.arange(profile.n_signals), np.flatnonzero(~categorical)
-    columns = {name: every if name == "nmddm" else ordered for name in settings.detectors}
-    columns = {name: watched for name, watched in columns.items() if len(watched)}
-    pairs = sum(len(watched) for watched in columns.values())
-    return [
-        Watch(
-            name,
-            _detector(
-                name,
-                SortedReference([profile.samples[index] for index in watched]),
-                categorical[watched],
-                settings,
-                settings.false_alarm_every * pairs,
-            ),
-            watched,
-            tuple(profile.signals[index].name for index in watched),
-            settings.window,
-        )
-        for name, watched in columns.items()
-    ]
+    watched = {spec.name: ordered if spec.ordered_only else every for spec in tests}
+    pairs = sum(len(columns) for columns in watched.values())
+    watches = []
+    for spec in tests:
+        columns = watched[spec.name]
+        if not len(columns):
+            continue
+        reference = SortedReference([profile.samples[index] for index in columns])
+        if calibration is None:
+            detector = _detector(
+                spec.name, reference, categorical[columns], settings, settings.false_alarm_every * pairs
+            )
+        else:
+            detector = spec.build(reference, calibration.thresholds(spec.name), categorical[columns])
+        names = tuple(profile.signals[index].name for index in columns)
+        watches.append(Watch(spec.name, detector, columns, names, settings.window))
+    return watches
 
 
 def _detector(
