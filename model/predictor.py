@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from driftlead.activations import watch
 from driftlead.errors import InvalidDataError
 from driftlead.service.predictor import Prediction, TensorSpec
-from driftlead.signals import classification_signals, classification_values, feature_signals
+from driftlead.signals import classification_signals, classification_values, feature_signals, join_rows
 from model.artefact import Artefact
 
 __all__ = ["TorchPredictor"]
@@ -93,6 +93,7 @@ class TorchPredictor:
             logits = self._network(batch)
             # In double precision a sure prediction still has a confidence of its own instead of a tie at 1.
             probabilities = logits.double().softmax(dim=1).numpy()
+        answered = probabilities.astype(np.float32)
         signals = [
             batch.numpy().reshape(len(batch), -1),
             self._watch.take() if self._layers else np.empty((len(batch), 0)),
@@ -100,10 +101,11 @@ class TorchPredictor:
         ]
         return Prediction(
             outputs={
-                "probabilities": probabilities.astype(np.float32),
+                "probabilities": answered,
                 "label": probabilities.argmax(axis=1).astype(np.int64),
             },
             signals=np.concatenate(signals, axis=1, dtype=np.float64),
+            scores=answered,
         )
 
     def predict_all(self, features: NDArray[np.float32], batch_size: int = 256) -> Prediction:
@@ -130,5 +132,6 @@ class TorchPredictor:
                 spec.name: np.concatenate([part.outputs[spec.name] for part in parts])
                 for spec in self.outputs
             },
-            signals=np.concatenate([part.signals for part in parts]),
+            signals=join_rows([part.signals for part in parts]),
+            scores=np.concatenate([part.outputs["probabilities"] for part in parts]),
         )

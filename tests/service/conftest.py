@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from driftlead.monitor import Monitor, MonitorSettings
 from driftlead.reference import ReferenceProfile
 from driftlead.service import Limits, create_app
+from driftlead.signals import join_rows
 from tests.service.linear import CLASS_NAMES, LinearClassifier
 
 INFER = "/v2/models/linear/infer"
@@ -54,7 +55,7 @@ class Service:
 def linear_profile() -> ReferenceProfile:
     rows = np.random.default_rng(5).normal(size=(500, 3)).astype(np.float32)
     model = LinearClassifier()
-    signals = model.predict({"input": rows}).signals
+    signals = join_rows([model.predict({"input": rows}).signals])
     return ReferenceProfile.from_rows(model.signals, signals, model_hash=model.version)
 
 

@@ -38,4 +38,8 @@ class LinearClassifier:
         high = 0.5 + 0.5 * np.tanh(scores / 2)
         probabilities = np.column_stack([1 - high, high])
         signals = np.hstack([rows, classification_values(probabilities)])
-        return Prediction({"probabilities": probabilities, "label": signals[:, -1].astype(np.int64)}, signals)
+        return Prediction(
+            outputs={"probabilities": probabilities, "label": signals[:, -1].astype(np.int64)},
+            signals=signals,
+            scores=probabilities.astype(np.float32),
+        )

@@ -10,10 +10,12 @@ from uuid import UUID
 import httpx
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry
 
 import driftlead
 from driftlead.errors import InvalidParameterError
 from driftlead.service import Limits, Predictor
+from driftlead.service.metrics import ServiceMetrics
 from tests.service.conftest import INFER, tensor
 from tests.service.linear import LinearClassifier
 
@@ -358,6 +360,36 @@ def test_requests_rows_classes_and_phases_are_counted(service):
     for phase in ("decode", "predict", "encode"):
         assert service.metric("inference_phase_duration_seconds_count", phase=phase) == 1
     assert service.metric("model_info", platform="numpy") == 1
+
+
+def test_single_rows_missing_scores_and_surplus_classes_are_counted_like_any_other():
+    registry = CollectorRegistry()
+    metrics = ServiceMetrics(registry, "m", "1", "python", ["a", "b"])
+    rows = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.1, 0.2, 0.7], [np.nan] * 3], np.float32)
+    for scores in [rows, *np.split(rows, 4)]:
+        metrics.count_classes(scores)
+    counts = [
+        registry.get_sample_value(
+            "driftlead_predictions_total", {"model": "m", "version": "1", "label": name}
+        )
+        for name in ("a", "b", "other")
+    ]
+    assert counts == [2, 2, 2]
+
+
+def test_the_monitor_is_told_the_id_and_the_scores_of_every_row(service, monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        service.monitor, "observe", lambda rows, ids, scores: told.append((ids, scores, np.asarray(rows)))
+    )
+    answers = [
+        service.infer({"id": "one", **tensor([1, 2, 3])}).json(),
+        service.infer({"id": "two", **tensor([1, 2, 3, -4, -5, -6], shape=[2, 3])}).json(),
+    ]
+    assert [ids for ids, _, _ in told] == [["one"], ["two/0", "two/1"]]
+    for (_, scores, signals), answer in zip(told, answers, strict=True):
+        assert scores.ravel().tolist() == pytest.approx(answer["outputs"][0]["data"])
+        assert signals.shape == (len(scores), len(LinearClassifier.signals))
 
 
 def test_log_lines_carry_the_id_and_never_the_payload(service, caplog):

@@ -83,7 +83,7 @@ class Monitor:
         self._closed = False
         self._worker: threading.Thread | None = None
 
-    def observe(self, rows: ArrayLike) -> None:
+    def observe(self, rows: ArrayLike, ids: object = None, scores: object = None) -> None:
         """Hand served rows to the monitor, and return at once.
 
         Rows that find the queue full, or the monitor closed, are dropped and counted. Nothing is raised:

@@ -61,7 +61,7 @@ def create_app(
     registry : CollectorRegistry, optional
         Where the service's metrics are registered; a private one by default.
     class_names : sequence of str
-        Names of the classes that the signal ``prediction:class`` counts, for ``driftlead_predictions_total``.
+        Names of the classes, in the order of `Prediction.scores`, for ``driftlead_predictions_total``.
 
     Returns
     -------

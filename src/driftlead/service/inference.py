@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from driftlead.errors import InvalidDataError
 from driftlead.service.errors import RequestError, quote_value
 from driftlead.service.metrics import ServiceMetrics
 from driftlead.service.predictor import Prediction, Predictor, TensorSpec
 from driftlead.service.tensors import Batch, decode_inputs, decode_request, encode_response, select_outputs
+from driftlead.signals import SignalRows
 
 __all__ = ["Exchange", "InferenceWorker", "Observer"]
 
@@ -30,8 +32,17 @@ _log = logging.getLogger(__name__)
 class Observer(Protocol):
     """The side of a monitor that serving sees; `driftlead.monitor.Monitor` is one."""
 
-    def observe(self, rows: ArrayLike) -> None:
-        """Take rows of signals; neither block nor raise."""
+    def observe(
+        self,
+        rows: NDArray[np.float64] | SignalRows,
+        ids: Sequence[str] | None = None,
+        scores: NDArray[np.float32] | None = None,
+    ) -> None:
+        """Take rows of signals, an id of each, and what their labels will be compared with.
+
+        Neither blocks nor raises. The id of a request's only row is the request's; where it has several,
+        they are ``id/0``, ``id/1`` and so on.
+        """
         ...
 
 
@@ -73,8 +84,6 @@ class InferenceWorker:
         self._monitor = monitor
         self._metrics = metrics
         self._max_rows = max_rows
-        names = [signal.name for signal in predictor.signals]
-        self._class_column = names.index("prediction:class") if "prediction:class" in names else None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="driftlead-inference")
         self.open = True
 
@@ -120,7 +129,7 @@ class InferenceWorker:
             raise RequestError(500, message) from None
         exchange.rows = batch.rows
         self._metrics.time_phases(decoded - started, predicted - decoded, perf_counter() - predicted)
-        self._record(prediction.signals, exchange)
+        self._record(prediction, exchange)
         return answer
 
     def _encode(
@@ -135,13 +144,15 @@ class InferenceWorker:
             self._predictor.name, self._predictor.version, exchange.id, prediction.outputs, wanted
         )
 
-    def _record(self, signals: NDArray[np.float64], exchange: Exchange) -> None:
+    def _record(self, prediction: Prediction, exchange: Exchange) -> None:
         """Tell metrics and monitor of answered rows; whatever goes wrong here, the answer stands."""
         try:
-            self._monitor.observe(signals)
-            self._metrics.rows.inc(exchange.rows)
-            if self._class_column is not None:
-                self._metrics.count_classes(signals[:, self._class_column])
+            rows = exchange.rows
+            ids = [exchange.id] if rows == 1 else [f"{exchange.id}/{row}" for row in range(rows)]
+            self._monitor.observe(prediction.signals, ids=ids, scores=prediction.scores)
+            self._metrics.rows.inc(rows)
+            if prediction.scores is not None:
+                self._metrics.count_classes(prediction.scores)
         except Exception:
             _log.exception("monitoring failed, request %s", exchange.id, extra={"request_id": exchange.id})
 

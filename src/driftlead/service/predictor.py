@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftlead.errors import InvalidParameterError
-from driftlead.signals import Signal
+from driftlead.signals import Signal, SignalRows
 
 __all__ = ["DATATYPES", "Prediction", "Predictor", "TensorSpec"]
 
@@ -94,12 +94,16 @@ class Prediction(NamedTuple):
     ----------
     outputs : dict of str to ndarray
         Every tensor of `Predictor.outputs`, by name.
-    signals : ndarray of float64, shape (rows, n_signals)
+    signals : ndarray of float64 or SignalRows, shape (rows, n_signals)
         What the monitor watches, columns in the order of `Predictor.signals`, NaN where missing.
+    scores : ndarray of float32, optional
+        What a label is later compared with: class probabilities, shape (rows, n_classes), or predicted
+        values, shape (rows, 1), NaN where missing. Without them no classes are counted.
     """
 
     outputs: dict[str, NDArray[Any]]
-    signals: NDArray[np.float64]
+    signals: NDArray[np.float64] | SignalRows
+    scores: NDArray[np.float32] | None = None
 
 
 @runtime_checkable
