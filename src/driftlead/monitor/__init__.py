@@ -1,16 +1,27 @@
 """The monitor: rows of signals in, verdicts out, beside a serving process and never in its way."""
 
 from driftlead.monitor.bins import BinCounter, SignalBins
+from driftlead.monitor.callbacks import Callback
+from driftlead.monitor.drifted_signals import Activity, RecentRows
+from driftlead.monitor.episode import DriftedSignal, Episode, EpisodeEvent
+from driftlead.monitor.episodes import EpisodeTracker
 from driftlead.monitor.monitor import Monitor
 from driftlead.monitor.settings import MonitorSettings
 from driftlead.monitor.snapshot import Alarm, DetectorSnapshot, MonitorSnapshot
 
 __all__ = [
+    "Activity",
     "Alarm",
     "BinCounter",
+    "Callback",
     "DetectorSnapshot",
+    "DriftedSignal",
+    "Episode",
+    "EpisodeEvent",
+    "EpisodeTracker",
     "Monitor",
     "MonitorSettings",
     "MonitorSnapshot",
+    "RecentRows",
     "SignalBins",
 ]
