@@ -73,7 +73,7 @@ class EpisodeTracker:
     >>> opened.kind, opened.episode.status, opened.episode.change_row
     ('opened', 'open', 960)
     >>> opened.episode.signals[0].counts_after
-    (0, 0, 0, 1, 0, 0, 0, 11, 16, 13, 0)
+    (0, 0, 0, 0, 0, 0, 0, 12, 10, 19, 0)
     >>> (resolved,) = tracker.advance(1100, 120.0, (), recent)
     >>> resolved.kind, resolved.episode.resolution, resolved.episode.resolved_row
     ('resolved', 'quiet', 1100)
