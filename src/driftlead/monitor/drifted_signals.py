@@ -15,7 +15,7 @@ from driftlead.errors import StateError
 from driftlead.monitor.bins import SignalBins
 from driftlead.monitor.change_point import change_point, log_likelihood_ratio
 from driftlead.monitor.episode import DriftedSignal
-from driftlead.signals import Signal
+from driftlead.reference import ReferenceProfile
 
 __all__ = ["Activity", "DriftedSignals", "RecentRows"]
 
@@ -117,31 +117,24 @@ class DriftedSignals:
 
     Parameters
     ----------
-    signals : sequence of Signal
+    profile : ReferenceProfile
+        The monitor's.
     bins : sequence of SignalBins
         One per signal.
-    reference_means : ndarray of float64, shape (n_signals,)
-        NaN without values.
     """
 
-    def __init__(
-        self,
-        signals: Sequence[Signal],
-        bins: Sequence[SignalBins],
-        reference_means: NDArray[np.float64],
-    ) -> None:
-        self._signals = signals
+    def __init__(self, profile: ReferenceProfile, bins: Sequence[SignalBins]) -> None:
+        self._profile = profile
         self._bins = bins
-        self._reference_means = reference_means
         ends = np.cumsum([0, *(len(each.labels) for each in bins)]).tolist()
         self._own_bins = [slice(start, end) for start, end in itertools.pairwise(ends)]
         # Row 0 means never.
-        self._first_alarm_row = np.zeros(len(signals), dtype=np.int64)
-        self._last_alarm_row = np.zeros(len(signals), dtype=np.int64)
-        self._change_row = np.zeros(len(signals), dtype=np.int64)
+        self._first_alarm_row = np.zeros(profile.n_signals, dtype=np.int64)
+        self._last_alarm_row = np.zeros(profile.n_signals, dtype=np.int64)
+        self._change_row = np.zeros(profile.n_signals, dtype=np.int64)
         self._peaks: dict[str, NDArray[np.float64]] = {}
-        self._mean_after = np.full(len(signals), np.nan)
-        self._alarmed = np.zeros(len(signals), dtype=bool)  # since the distributions were taken
+        self._mean_after = np.full(profile.n_signals, np.nan)
+        self._alarmed = np.zeros(profile.n_signals, dtype=bool)  # since the distributions were taken
         self._counts_at_change = np.zeros(ends[-1], dtype=np.int64)
         self._counts_after = np.zeros(ends[-1], dtype=np.int64)
 
@@ -160,7 +153,7 @@ class DriftedSignals:
             first = np.where(known == 0, each.first_row, np.minimum(known, each.first_row))
             self._first_alarm_row[each.signals] = first
             _raise_to(self._last_alarm_row, each.signals, each.last_row)
-            peaks = self._peaks.setdefault(each.detector, np.zeros(len(self._signals)))
+            peaks = self._peaks.setdefault(each.detector, np.zeros(self._profile.n_signals))
             _raise_to(peaks, each.signals, each.peak)
             self._alarmed[each.signals] = True
         joined = np.flatnonzero((self._first_alarm_row > 0) & (self._change_row == 0))
@@ -187,7 +180,9 @@ class DriftedSignals:
         drifted = np.flatnonzero(self._change_row).tolist()
         contributions = {
             signal: log_likelihood_ratio(
-                self._counts_after[self._own_bins[signal]], self._bins[signal].reference_ratio
+                self._counts_after[self._own_bins[signal]],
+                self._bins[signal].reference_ratio,
+                self._reference_size(signal),
             )
             for signal in drifted
         }
@@ -209,7 +204,7 @@ class DriftedSignals:
         for name in _ARRAYS:
             _copy_into(getattr(self, f"_{name}"), state[name], name)
         for detector, peaks in state["peaks"].items():
-            self._peaks[detector] = np.zeros(len(self._signals))
+            self._peaks[detector] = np.zeros(self._profile.n_signals)
             _copy_into(self._peaks[detector], peaks, "peaks")
 
     def _locate_change(self, rows: int, signal: int, recent: RecentRows) -> None:
@@ -218,17 +213,21 @@ class DriftedSignals:
         ratio, own = self._bins[signal].reference_ratio, self._own_bins[signal]
         since_alarm = rows - int(self._first_alarm_row[signal])
         until_alarm = bins[: max(0, len(bins) - since_alarm)]
-        after = min(max(1, change_point(until_alarm, ratio).rows) + since_alarm, len(bins))
+        found = change_point(until_alarm, ratio, self._reference_size(signal))
+        after = min(max(1, found.rows) + since_alarm, len(bins))
         counts_after = np.bincount(bins[len(bins) - after :], minlength=len(ratio))
         self._counts_after[own] = counts_after
         self._counts_at_change[own] = recent.counts()[own] - counts_after
         self._change_row[signal] = rows - after + 1
 
+    def _reference_size(self, signal: int) -> int:
+        return len(self._profile.samples[signal]) + int(self._profile.missing[signal])
+
     def _drifted(self, signal: int, contribution: float) -> DriftedSignal:
         bins, counts = self._bins[signal], self._counts_after[self._own_bins[signal]]
-        ordered = self._signals[signal].kind == "numeric"
+        ordered = self._profile.signals[signal].kind == "numeric"
         return DriftedSignal(
-            signal=self._signals[signal].name,
+            signal=self._profile.signals[signal].name,
             contribution=contribution,
             change_row=int(self._change_row[signal]),
             first_alarm_row=int(self._first_alarm_row[signal]),
@@ -239,7 +238,7 @@ class DriftedSignals:
             labels=bins.labels,
             reference_ratio=tuple(bins.reference_ratio.tolist()),
             counts_after=tuple(counts.tolist()),
-            mean_before=_finite(self._reference_means[signal]) if ordered else None,
+            mean_before=_finite(self._profile.means[signal]) if ordered else None,
             mean_after=_finite(self._mean_after[signal]) if ordered else None,
             missing_before=float(bins.reference_ratio[-1]),
             missing_after=float(counts[-1] / max(1, counts.sum())),

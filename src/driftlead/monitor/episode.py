@@ -39,9 +39,9 @@ class DriftedSignal:
     signal : str
         Its name.
     contribution : float
-        Evidence that it drifted, in nats: `log_likelihood_ratio` of its bins after the change against the
-        reference. Unlike a detector's statistic it compares over signals, kinds of signal and detectors. A
-        signal that changed more, or earlier, contributes more.
+        Evidence that it drifted, in nats: `driftlead.monitor.change_point.log_likelihood_ratio` of its bins
+        after the change. Unlike a detector's statistic it compares over signals, numeric or not, and over
+        detectors. A signal that changed more, or earlier, contributes more.
     change_row : int
         First row after its estimated change.
     first_alarm_row, last_alarm_row : int

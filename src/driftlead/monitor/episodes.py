@@ -8,13 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from driftlead.errors import InvalidDataError, InvalidParameterError, StateError
 from driftlead.monitor.bins import SignalBins
 from driftlead.monitor.drifted_signals import Activity, DriftedSignals, RecentRows
 from driftlead.monitor.episode import Episode, EpisodeEvent, Resolution, new_episode_id
-from driftlead.signals import Signal
+from driftlead.reference import ReferenceProfile
 
 __all__ = ["EpisodeTracker"]
 
@@ -38,12 +37,10 @@ class EpisodeTracker:
 
     Parameters
     ----------
-    signals : sequence of Signal
+    profile : ReferenceProfile
         The monitor's.
     bins : sequence of SignalBins
         One per signal.
-    reference_means : ndarray of float64, shape (n_signals,)
-        NaN without values.
     quiet_rows : int
         Alarms fewer rows apart belong to one episode. At least the longest window of the detectors, or an
         episode may end while a window still holds its rows, and the excursion that goes on opens no other.
@@ -56,9 +53,12 @@ class EpisodeTracker:
     Examples
     --------
     >>> from types import SimpleNamespace
+    >>> from driftlead.signals import feature_signals
     >>> rng = np.random.default_rng(0)
-    >>> bins = SignalBins.from_sample(Signal("feature:a"), np.sort(rng.normal(size=1000)), missing=0)
-    >>> tracker = EpisodeTracker([Signal("feature:a")], [bins], np.array([0.0]), quiet_rows=100)
+    >>> (signal,) = signals = feature_signals(["a"])
+    >>> profile = ReferenceProfile.from_rows(signals, rng.normal(size=(1000, 1)), model_hash="1f")
+    >>> bins = SignalBins.from_sample(signal, profile.samples[0], missing=0)
+    >>> tracker = EpisodeTracker(profile, [bins], quiet_rows=100)
     >>> rows = np.concatenate([rng.integers(0, 10, 460), rng.integers(7, 10, 40)])
     >>> recent = SimpleNamespace(
     ...     bins=lambda signal: rows,
@@ -79,19 +79,12 @@ class EpisodeTracker:
     ('resolved', 'quiet', 1100)
     """
 
-    def __init__(
-        self,
-        signals: Sequence[Signal],
-        bins: Sequence[SignalBins],
-        reference_means: NDArray[np.float64],
-        quiet_rows: int,
-    ) -> None:
+    def __init__(self, profile: ReferenceProfile, bins: Sequence[SignalBins], quiet_rows: int) -> None:
         if quiet_rows < 1:
             raise InvalidParameterError("quiet_rows", "at least 1", quiet_rows)
         self.quiet_rows = quiet_rows
-        self._signals = tuple(signals)
+        self._profile = profile
         self._bins = tuple(bins)
-        self._reference_means = reference_means
         self._rows = 0
         self._marks: deque[tuple[int, float]] = deque(maxlen=_MARKS)
         self._next_mark = 0
@@ -203,19 +196,18 @@ class EpisodeTracker:
     def from_state(
         cls,
         state: Mapping[str, Any],
-        signals: Sequence[Signal],
+        profile: ReferenceProfile,
         bins: Sequence[SignalBins],
-        reference_means: NDArray[np.float64],
         quiet_rows: int,
     ) -> EpisodeTracker:
-        """Restore a tracker of the same signals and bins; ``quiet_rows`` may have been another.
+        """Restore a tracker of the same profile and bins; ``quiet_rows`` may have been another.
 
         Raises
         ------
         StateError
             When something is missing, of another shape, or from a newer version.
         """
-        tracker = cls(signals, bins, reference_means, quiet_rows)
+        tracker = cls(profile, bins, quiet_rows)
         try:
             version = int(state["version"])
             if version > _VERSION:
@@ -249,7 +241,7 @@ class EpisodeTracker:
             id=new_episode_id(now),
             opened_at=now,
             opened_row=row,
-            opened_by=(self._signals[signal].name, detector),
+            opened_by=(self._profile.signals[signal].name, detector),
             quiet_rows=self.quiet_rows,
             change_row=change_row,
             changed_at=next((at for row, at in self._marks if row >= change_row), now),
@@ -292,7 +284,7 @@ class EpisodeTracker:
         return replace(episode, signals=self._drifted.strongest(KEPT_SIGNALS), n_signals=len(self._drifted))
 
     def _none_drifted(self) -> DriftedSignals:
-        return DriftedSignals(self._signals, self._bins, self._reference_means)
+        return DriftedSignals(self._profile, self._bins)
 
 
 def _openings(activity: Sequence[Activity]) -> int:
