@@ -22,6 +22,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from driftlead.errors import ReferenceMismatchError
+from driftlead.exporters.exposition import metrics_app
 from driftlead.exporters.prometheus import MonitorCollector
 from driftlead.monitor import Monitor
 from driftlead.service import Predictor, create_app
@@ -136,7 +137,14 @@ def compose(artefact: Artefact, settings: ServingSettings) -> Service:
         )
     monitor = Monitor(profile, settings.monitor.settings())
     registry = CollectorRegistry()
-    registry.register(MonitorCollector(monitor, model=predictor.name, version=predictor.version))
+    registry.register(
+        MonitorCollector(
+            monitor,
+            model=predictor.name,
+            version=predictor.version,
+            max_signals=settings.server.metrics_signals,
+        )
+    )
     app = create_app(
         predictor,
         monitor,
@@ -222,6 +230,7 @@ def _start_metrics(registry: CollectorRegistry, settings: ServingSettings, stack
     host, port = settings.server.metrics_host, settings.server.metrics_port
     try:
         server, thread = prometheus_client.start_http_server(port, host, registry)
+        server.set_app(metrics_app(registry))
     except (OSError, UnicodeError) as error:
         raise _no_address(host, port, "server.metrics_port", error) from None
     quieten(server)

@@ -32,12 +32,13 @@ class _Section(BaseModel):
 
 
 class ServerSection(_Section):
-    """Where the service and its metrics listen; port 0 takes a free one."""
+    """Where the service and its metrics listen, port 0 takes a free one; most signals among the metrics."""
 
     host: Host = "127.0.0.1"
     port: Port = 8000
     metrics_host: Host = "127.0.0.1"
     metrics_port: Port = 8001
+    metrics_signals: int = Field(default=500, ge=1, le=100_000)
     drain_seconds: int = Field(default=10, ge=0, le=3600)
 
 

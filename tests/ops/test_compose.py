@@ -150,6 +150,8 @@ def test_prometheus_is_that_of_the_host_at_other_addresses():
 
 @pytest.mark.server
 def test_prometheus_accepts_its_configuration(tmp_path):
-    for source in ("ops/prometheus/prometheus.yml", "configs/prometheus_rules.yaml"):
-        shutil.copy(ROOT / source, tmp_path)
+    shutil.copy(ROOT / "ops/prometheus/prometheus.yml", tmp_path)
+    for name in yaml.safe_load((ROOT / "ops/prometheus/prometheus.yml").read_text())["rule_files"]:
+        assert f"../configs/{name}:/etc/prometheus/{name}:ro" in STACK["prometheus"]["volumes"]
+        shutil.copy(ROOT / "configs" / name, tmp_path)
     promtool("check", "config", str(tmp_path / "prometheus.yml"))

@@ -11,9 +11,11 @@ import urllib.request
 import numpy as np
 import pytest
 import yaml
-from prometheus_client import CollectorRegistry, generate_latest, start_http_server
+from prometheus_client import CollectorRegistry, start_http_server
+from scipy.stats import chi2
 
-from driftlead.exporters.prometheus import MonitorCollector
+from driftlead.exporters.exposition import expose, metrics_app
+from driftlead.exporters.prometheus import MonitorCollector, reference_digest
 from driftlead.monitor import Monitor, MonitorSettings
 from driftlead.reference import ReferenceProfile
 from driftlead.signals import Signal
@@ -50,7 +52,7 @@ def registry(monitor):
 
 
 def test_promtool_finds_nothing_to_say_about_the_metrics(registry):
-    assert promtool("check", "metrics", stdin=generate_latest(registry)) == ""
+    assert promtool("check", "metrics", stdin=expose(registry)[0]) == ""
 
 
 def test_metrics_say_what_the_monitor_knows(monitor, registry):
@@ -72,12 +74,14 @@ def test_metrics_say_what_the_monitor_knows(monitor, registry):
     assert value("episodes_open") == 1
     assert value("signal_window_mean", signal="feature:a") == snapshot.window_mean[0]
     assert value("signal_reference_mean", signal="feature:a") == snapshot.reference_mean[0]
-    assert (
-        sum(value("signal_bin_observations_total", signal="feature:b", bin=str(bin)) for bin in range(10))
-        == 1_150
-    )
-    assert value("reference_bin_ratio", signal="feature:b", bin="0") == pytest.approx(0.1, abs=0.01)
-    assert value("reference_info", model_hash="1f", rows="2000", signals="3") == 1
+    reference = reference_digest(monitor.profile, snapshot.bins)
+    of_b = {"signal": "feature:b", "reference": reference}
+    assert sum(value("signal_bin_observations_total", **of_b, bin=str(bin)) for bin in range(10)) == 1_150
+    assert value("reference_bin_ratio", **of_b, bin="0") == pytest.approx(0.1, abs=0.01)
+    assert value("signal_chi_square_threshold", **of_b) == pytest.approx(chi2.ppf(1 - 0.001 / 3, 10))
+    assert value("reference_observations", reference=reference) == 2_000
+    assert value("reference_info", model_hash="1f", reference=reference, rows="2000", signals="3") == 1
+    assert value("signals_left_out") == 0
 
 
 @pytest.fixture
@@ -85,9 +89,10 @@ def prometheus(registry, tmp_path):
     """Run the shipped configuration against the monitor's metrics; answer its base URL."""
     program = require_program("prometheus")
     server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)
+    server.set_app(metrics_app(registry))
     config = yaml.safe_load((CONFIGS / "prometheus.yml").read_text())
     config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-    config["rule_files"] = [str(CONFIGS / "prometheus_rules.yaml")]
+    config["rule_files"] = [str(CONFIGS / name) for name in config["rule_files"]]
     config["scrape_configs"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{server.server_port}"]}]
     path = tmp_path / "prometheus.yml"
     path.write_text(yaml.safe_dump(config))
@@ -151,4 +156,4 @@ def test_the_shipped_configuration_scrapes_the_default_metrics_port():
     settings = yaml.safe_load((CONFIGS / "monitor.yaml").read_text())
     (target,) = config["scrape_configs"][0]["static_configs"][0]["targets"]
     assert target == f"127.0.0.1:{settings['server']['metrics_port']}"
-    assert (CONFIGS / config["rule_files"][0]).exists()
+    assert {CONFIGS / name for name in config["rule_files"]} == set(CONFIGS.glob("prometheus*_rules.yaml"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import yaml
 from tests.programs import require_program
 
 CONFIGS = Path(__file__).parents[2] / "configs"
+
+#: Of every page in docs/runbooks.
+SECTIONS = ["What it means", "What to look at", "What to do", "When to silence it"]
 
 pytestmark = pytest.mark.server
 
@@ -30,7 +34,8 @@ def promtool(*arguments: str, stdin: bytes | None = None) -> str:
 
 
 def test_rules_and_configuration_are_valid():
-    promtool("check", "rules", "--lint=all", "--lint-fatal", "prometheus_rules.yaml")
+    for name in ("prometheus_rules.yaml", "prometheus_drift_rules.yaml"):
+        promtool("check", "rules", "--lint=all", "--lint-fatal", name)
     promtool("check", "config", "prometheus.yml")
 
 
@@ -47,10 +52,18 @@ def test_every_alert_has_a_case_that_fires_and_one_that_does_not():
     assert {check["alertname"] for check in checks if not check["exp_alerts"]} == alerts
 
 
-def test_every_alert_says_what_happened():
+def test_every_alert_says_what_happened_and_what_to_do():
     rules = yaml.safe_load((CONFIGS / "prometheus_rules.yaml").read_text())
+    pages = {page.name for page in (CONFIGS.parent / "docs/runbooks").glob("Driftlead*.md")}
     for group in rules["groups"]:
         for rule in group["rules"]:
             assert rule["labels"]["severity"] in {"critical", "warning", "info"}
             assert "{{" not in rule["annotations"]["summary"]
             assert "{{" in rule["annotations"]["description"]
+            page = f"{rule['alert']}.md"
+            assert rule["annotations"]["runbook_url"] == f"docs/runbooks/{page}"
+            text = (CONFIGS.parent / "docs/runbooks" / page).read_text()
+            assert re.findall("^#+ (.*)$", text, re.MULTILINE) == [rule["alert"], *SECTIONS]
+            assert f"Severity: {rule['labels']['severity']}." in text
+            pages.remove(page)
+    assert not pages, "runbooks without an alert"

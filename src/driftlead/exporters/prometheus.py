@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
+from scipy import stats
 
+from driftlead.errors import InvalidParameterError
+from driftlead.exporters.exposition import LabelSets, array_family
 from driftlead.monitor import DetectorSnapshot, Monitor, MonitorSnapshot
+from driftlead.monitor.bins import SignalBins
+from driftlead.reference import ReferenceProfile
 
-__all__ = ["MonitorCollector"]
+__all__ = ["FALSE_ALARM_CHANCE", "MonitorCollector", "chi_square_thresholds", "reference_digest"]
+
+FALSE_ALARM_CHANCE = 0.001
+"""Chance that the bins of any signal at all exceed `chi_square_thresholds` while nothing changes."""
+
+_OWN = ("model", "version")
 
 
 class MonitorCollector(Collector):
     """Collect a monitor's state for a `prometheus_client` registry.
 
-    Nothing is kept between scrapes and nothing is called per row: every scrape reads one consistent
-    snapshot. Bin counts are counters over the reference's own bins, so that they add up over replicas.
+    Nothing is called per row: every scrape reads one consistent snapshot. Bin counts are counters over the
+    reference's own bins, so that they add up over replicas; their label ``reference`` keeps those of another
+    reference apart.
 
     Parameters
     ----------
@@ -25,10 +39,18 @@ class MonitorCollector(Collector):
         The monitor to read.
     model, version : str
         Values of the labels of the same names, on every family.
+    max_signals : int
+        Most signals that have series of their own. Beyond that those drifting, then those nearest to an alarm
+        are exported, and ``driftlead_signals_left_out`` counts the others.
+
+    Raises
+    ------
+    InvalidParameterError
+        When `max_signals` is not positive.
 
     Examples
     --------
-    >>> from prometheus_client import CollectorRegistry, generate_latest
+    >>> from prometheus_client import CollectorRegistry
     >>> from driftlead.reference import ReferenceProfile
     >>> from driftlead.signals import Signal
     >>> profile = ReferenceProfile.from_rows([Signal("a")], [[float(i)] for i in range(100)], model_hash="1f")
@@ -38,9 +60,13 @@ class MonitorCollector(Collector):
     0.0
     """
 
-    def __init__(self, monitor: Monitor, *, model: str, version: str) -> None:
+    def __init__(self, monitor: Monitor, *, model: str, version: str, max_signals: int = 500) -> None:
+        if max_signals < 1:
+            raise InvalidParameterError("max_signals", "at least 1", max_signals)
         self._monitor = monitor
-        self._labels = (model, version)
+        self._own = (model, version)
+        self._max_signals = max_signals
+        self._layout: _Layout | None = None
 
     def describe(self) -> Iterable[Metric]:
         """Describe nothing ahead: registering must not take a snapshot."""
@@ -49,105 +75,240 @@ class MonitorCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the metric families of one snapshot."""
         snapshot = self._monitor.snapshot()
-        yield from self._detector_families(snapshot)
-        yield from self._signal_families(snapshot)
-        yield from self._health_families(snapshot)
-        yield self._reference_info()
+        layout = self._layout
+        if layout is None or layout.bins is not snapshot.bins:
+            layout = self._layout = _Layout(self._own, self._monitor.profile, snapshot)
+        kept = _strongest(snapshot, self._max_signals)
+        yield from _detector_families(snapshot, layout, kept)
+        yield from _signal_families(snapshot, layout, kept)
+        yield from self._health_families(snapshot, left_out=int((~kept).sum()))
+        yield from self._reference_families(layout)
 
-    def _detector_families(self, snapshot: MonitorSnapshot) -> Iterator[Metric]:
-        def per_pair(family: Metric, values: Callable[[DetectorSnapshot], Iterable[Any]]) -> Metric:
-            for detector in snapshot.detectors:
-                for column, value in zip(detector.columns, values(detector), strict=True):
-                    name = snapshot.signals[column].name
-                    _add(family, (*self._labels, name, detector.name), float(value))
-            return family
+    def _health_families(self, snapshot: MonitorSnapshot, left_out: int) -> Iterator[Metric]:
+        yield self._gauge(
+            "signals_left_out", "Signals without series of their own, since there are too many.", left_out
+        )
+        yield self._gauge(
+            "episodes_open", "Periods of drift, over all signals, that are not over.", snapshot.drifting
+        )
+        yield self._gauge(
+            "monitor_queue_rows", "Rows waiting between serving and monitoring.", snapshot.queue_rows
+        )
+        rows = CounterMetricFamily(
+            "driftlead_monitor_rows", "Rows that went through the detectors.", labels=_OWN
+        )
+        rows.add_metric(self._own, float(snapshot.rows))
+        yield rows
+        yield self._counters(
+            "monitor_dropped_rows",
+            "Rows that never reached the detectors, by reason.",
+            "reason",
+            snapshot.dropped_rows,
+        )
+        yield self._counters(
+            "monitor_errors", "Failures inside the monitor, by place.", "where", snapshot.errors
+        )
 
-        labels = ("signal", "detector")
-        yield per_pair(
-            self._gauge("signal_statistic", "Test statistic of a signal after its latest row.", labels),
-            lambda detector: detector.statistic,
-        )
-        yield per_pair(
-            self._gauge("signal_threshold", "Level of the statistic above which the test alarms.", labels),
-            lambda detector: detector.threshold,
-        )
-        yield per_pair(
-            self._gauge(
-                "signal_drifting", "Whether the test alarmed within the latest window of rows.", labels
-            ),
-            lambda detector: detector.drifting,
-        )
-        yield per_pair(
-            self._counter("alarms", "Alarms; those of one excursion count once.", labels),
-            lambda detector: detector.alarms,
-        )
-        episodes = self._gauge("episodes_open", "Periods of drift, over all signals, that are not over.")
-        _add(episodes, self._labels, float(snapshot.drifting))
-        yield episodes
-
-    def _signal_families(self, snapshot: MonitorSnapshot) -> Iterator[Metric]:
-        window = self._gauge(
-            "signal_window_mean", "Mean of a signal over the latest window of rows.", ("signal",)
-        )
-        reference = self._gauge("signal_reference_mean", "Mean of a signal in the reference.", ("signal",))
-        observed = self._counter(
-            "signal_bin_observations",
-            "Observations of a signal in each bin of its reference.",
-            ("signal", "bin"),
-        )
-        expected = self._gauge(
-            "reference_bin_ratio", "Share of the reference in each of its bins.", ("signal", "bin")
-        )
-        for index, signal in enumerate(snapshot.signals):
-            labels = (*self._labels, signal.name)
-            _add(window, labels, float(snapshot.window_mean[index]))
-            _add(reference, labels, float(snapshot.reference_mean[index]))
-            bins = snapshot.bins[index]
-            counts = snapshot.bin_counts[index]
-            for label, count, ratio in zip(bins.labels, counts, bins.reference_ratio, strict=True):
-                _add(observed, (*labels, label), float(count))
-                _add(expected, (*labels, label), float(ratio))
-        yield from (window, reference, observed, expected)
-
-    def _health_families(self, snapshot: MonitorSnapshot) -> Iterator[Metric]:
-        rows = self._counter("monitor_rows", "Rows that went through the detectors.")
-        _add(rows, self._labels, float(snapshot.rows))
-        dropped = self._counter(
-            "monitor_dropped_rows", "Rows that never reached the detectors, by reason.", ("reason",)
-        )
-        for reason, count in snapshot.dropped_rows.items():
-            _add(dropped, (*self._labels, reason), float(count))
-        errors = self._counter("monitor_errors", "Failures inside the monitor, by place.", ("where",))
-        for where, count in snapshot.errors.items():
-            _add(errors, (*self._labels, where), float(count))
-        queue = self._gauge("monitor_queue_rows", "Rows waiting between serving and monitoring.")
-        _add(queue, self._labels, float(snapshot.queue_rows))
-        yield from (rows, dropped, errors, queue)
-
-    def _reference_info(self) -> Metric:
+    def _reference_families(self, layout: _Layout) -> Iterator[Metric]:
         profile = self._monitor.profile
+        observations = GaugeMetricFamily(
+            "driftlead_reference_observations",
+            "Rows that the reference was taken from.",
+            labels=(*_OWN, "reference"),
+        )
+        observations.add_metric((*self._own, layout.reference), profile.n_rows)
         info = InfoMetricFamily(
-            "driftlead_reference", "The reference profile that signals are compared with.", labels=_LABELS
+            "driftlead_reference", "The reference profile that signals are compared with.", labels=_OWN
         )
         info.add_metric(
-            self._labels,
+            self._own,
             {
                 "model_hash": profile.model_hash,
+                "reference": layout.reference,
                 "rows": str(profile.n_rows),
                 "signals": str(profile.n_signals),
             },
         )
-        return info
+        yield from (observations, info)
 
-    def _gauge(self, name: str, help_text: str, labels: tuple[str, ...] = ()) -> GaugeMetricFamily:
-        return GaugeMetricFamily(f"driftlead_{name}", help_text, labels=(*_LABELS, *labels))
+    def _gauge(self, name: str, documentation: str, value: float) -> Metric:
+        family = GaugeMetricFamily(f"driftlead_{name}", documentation, labels=_OWN)
+        family.add_metric(self._own, float(value))
+        return family
 
-    def _counter(self, name: str, help_text: str, labels: tuple[str, ...] = ()) -> CounterMetricFamily:
-        return CounterMetricFamily(f"driftlead_{name}", help_text, labels=(*_LABELS, *labels))
+    def _counters(self, name: str, documentation: str, label: str, counts: dict[str, int]) -> Metric:
+        family = CounterMetricFamily(f"driftlead_{name}", documentation, labels=(*_OWN, label))
+        for value, count in counts.items():
+            family.add_metric((*self._own, value), float(count))
+        return family
 
 
-_LABELS = ("model", "version")
+class _Layout:
+    """What the series of a monitor are called: it changes with the reference alone."""
+
+    def __init__(self, own: tuple[str, str], profile: ReferenceProfile, snapshot: MonitorSnapshot) -> None:
+        self.bins = snapshot.bins
+        self.reference = reference_digest(profile, snapshot.bins)
+        names = [signal.name for signal in snapshot.signals]
+        self.signals = LabelSets((*_OWN, "signal"), [(*own, name) for name in names])
+        self.references = LabelSets(
+            (*_OWN, "signal", "reference"), [(*own, name, self.reference) for name in names]
+        )
+        self.pairs = LabelSets(
+            (*_OWN, "signal", "detector"),
+            [
+                (*own, names[column], detector.name)
+                for detector in snapshot.detectors
+                for column in detector.columns
+            ],
+        )
+        self.bin_labels = LabelSets(
+            (*_OWN, "signal", "reference", "bin"),
+            [
+                (*own, name, self.reference, label)
+                for name, bins in zip(names, snapshot.bins, strict=True)
+                for label in bins.labels
+            ],
+        )
+        self.signal_of_bin = np.repeat(np.arange(len(names)), [len(bins.labels) for bins in snapshot.bins])
+        self.reference_ratio = np.concatenate([bins.reference_ratio for bins in snapshot.bins])
+        self.chi_square = chi_square_thresholds([len(bins.labels) for bins in snapshot.bins])
 
 
-def _add(family: Any, labels: tuple[str, ...], value: float) -> None:
-    family.add_metric(labels, value)
+def reference_digest(profile: ReferenceProfile, bins: Sequence[SignalBins]) -> str:
+    """Return 8 hex digits that name the bins of a reference.
+
+    Counts over bins of equal digest may be added; any other reference, even of the same model, has another.
+
+    Examples
+    --------
+    >>> from driftlead.signals import Signal
+    >>> profile = ReferenceProfile.from_rows([Signal("a")], [[1.0], [2.0]], model_hash="1f")
+    >>> bins = [SignalBins.from_sample(profile.signals[0], profile.samples[0], missing=0)]
+    >>> reference_digest(profile, bins)
+    '9b4a725b'
+    """
+    digest = hashlib.sha256()
+    for signal, sample, each in zip(profile.signals, profile.samples, bins, strict=True):
+        # The sample is where the edges lie; its length keeps neighbours apart.
+        digest.update(repr((signal.name, signal.kind, each.labels, len(sample))).encode())
+        digest.update(np.ascontiguousarray(sample, dtype="<f8").data)
+        digest.update(np.ascontiguousarray(each.reference_ratio, dtype="<f8").data)
+    return digest.hexdigest()[:8]
+
+
+def chi_square_thresholds(n_bins: ArrayLike, chance: float = FALSE_ALARM_CHANCE) -> NDArray[np.float64]:
+    """Return what the PSI of a signal exceeds by chance alone, but for the numbers of rows.
+
+    Of n live rows and m reference rows from one distribution over K bins, PSI / (1/n + 1/m) is nearly
+    chi-square with K − 1 degrees of freedom (Yurdakul and Naranjo 2020, "Statistical properties of the
+    population stability index"). The chance is shared evenly by all signals (Bonferroni).
+
+    Parameters
+    ----------
+    n_bins : array_like of int, shape (n_signals,)
+        Number of bins K of each signal.
+    chance : float
+        Of all signals together.
+
+    Returns
+    -------
+    ndarray, shape (n_signals,)
+
+    Examples
+    --------
+    >>> chi_square_thresholds([10]).round(1), chi_square_thresholds([10, 20]).round(1)
+    (array([27.9]), array([29.7, 46. ]))
+    """
+    counts = np.asarray(n_bins)
+    thresholds: NDArray[np.float64] = stats.chi2.isf(chance / len(counts), np.maximum(counts - 1, 1))
+    return thresholds
+
+
+def _strongest(snapshot: MonitorSnapshot, most: int) -> NDArray[np.bool_]:
+    """Choose the signals that are exported: drifting ones first, then by statistic over threshold."""
+    kept = np.ones(len(snapshot.signals), dtype=np.bool_)
+    if len(kept) <= most:
+        return kept
+    drifting = np.zeros(len(kept), dtype=np.bool_)
+    ratio = np.zeros(len(kept))
+    for detector in snapshot.detectors:
+        drifting[detector.columns] |= detector.drifting
+        ratio[detector.columns] = np.fmax(ratio[detector.columns], detector.statistic / detector.threshold)
+    kept[np.lexsort((-ratio, ~drifting))[most:]] = False
+    return kept
+
+
+def _detector_families(
+    snapshot: MonitorSnapshot, layout: _Layout, kept: NDArray[np.bool_]
+) -> Iterator[Metric]:
+    columns = np.concatenate([detector.columns for detector in snapshot.detectors])
+    labels = layout.pairs if kept.all() else layout.pairs.only(kept[columns])
+
+    def family(kind: str, name: str, about: str, values: Callable[[DetectorSnapshot], Any]) -> Metric:
+        numbers = np.concatenate([values(detector) for detector in snapshot.detectors])
+        return array_family(kind, f"driftlead_{name}", about, labels, numbers[kept[columns]])
+
+    yield family(
+        "gauge",
+        "signal_statistic",
+        "Test statistic of a signal after its latest row.",
+        lambda detector: detector.statistic,
+    )
+    yield family(
+        "gauge",
+        "signal_threshold",
+        "Level of the statistic above which the test alarms.",
+        lambda detector: detector.threshold,
+    )
+    yield family(
+        "gauge",
+        "signal_drifting",
+        "Whether the test alarmed within the latest window of rows.",
+        lambda detector: detector.drifting,
+    )
+    yield family(
+        "counter", "alarms", "Alarms; those of one excursion count once.", lambda detector: detector.alarms
+    )
+
+
+def _signal_families(snapshot: MonitorSnapshot, layout: _Layout, kept: NDArray[np.bool_]) -> Iterator[Metric]:
+    of_bin = kept[layout.signal_of_bin]
+    signals, references, bins = layout.signals, layout.references, layout.bin_labels
+    if not kept.all():
+        signals, references, bins = signals.only(kept), references.only(kept), bins.only(of_bin)
+    yield array_family(
+        "gauge",
+        "driftlead_signal_window_mean",
+        "Mean of a signal over the latest window of rows.",
+        signals,
+        snapshot.window_mean[kept],
+    )
+    yield array_family(
+        "gauge",
+        "driftlead_signal_reference_mean",
+        "Mean of a signal in the reference.",
+        signals,
+        snapshot.reference_mean[kept],
+    )
+    yield array_family(
+        "counter",
+        "driftlead_signal_bin_observations",
+        "Observations of a signal in each bin of its reference.",
+        bins,
+        np.concatenate(snapshot.bin_counts)[of_bin],
+    )
+    yield array_family(
+        "gauge",
+        "driftlead_reference_bin_ratio",
+        "Share of the reference in each of its bins.",
+        bins,
+        layout.reference_ratio[of_bin],
+    )
+    yield array_family(
+        "gauge",
+        "driftlead_signal_chi_square_threshold",
+        "What the PSI of a signal, over 1/n + 1/m for n live rows and m reference rows, exceeds by chance.",
+        references,
+        layout.chi_square[kept],
+    )

@@ -243,10 +243,11 @@ def _add_infer_route(app: FastAPI, predictor: Predictor, metrics: ServiceMetrics
             response = _json({"error": error.message}, error.status, error.headers)
         finally:
             metrics.inflight.dec()
-        # An id may hold any character, a header may not.
-        response.headers["X-Request-Id"] = quote(exchange.id, safe=_PRINTABLE)
+        # An id may hold any character, a header and an exemplar may not.
+        printable_id = quote(exchange.id, safe=_PRINTABLE)
+        response.headers["X-Request-Id"] = printable_id
         seconds = perf_counter() - started
-        metrics.count_request(response.status_code, seconds)
+        metrics.count_request(response.status_code, seconds, printable_id)
         _log_answer(exchange, response.status_code, seconds)
         return response
 
