@@ -11,9 +11,11 @@ import httpx
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 import driftlead
 from driftlead.errors import InvalidParameterError
+from driftlead.exporters.exposition import expose
 from driftlead.service import Limits, Predictor
 from driftlead.service.metrics import ServiceMetrics
 from tests.service.conftest import INFER, tensor
@@ -103,6 +105,20 @@ def test_an_id_of_any_characters_comes_back(service, request_id):
     assert answer.headers["x-request-id"].isascii()
     assert httpx.URL("http://x/?" + answer.headers["x-request-id"]).query.isascii()
     assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("request_id", ["abc-1", 'a \\ or a " b', "Größe\n", "long" * 30])
+def test_a_request_stands_by_its_time_in_the_metrics(service, request_id):
+    answer = service.infer({"id": request_id, **tensor([1, 2, 3])})
+    text, _ = expose(service.registry, "application/openmetrics-text; version=1.0.0")
+    exemplars = [
+        sample.exemplar.labels
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+        if sample.exemplar
+    ]
+    known = [{"request_id": answer.headers["X-Request-Id"]}]
+    assert exemplars == (known if len(request_id) < 100 else [])
 
 
 @pytest.mark.parametrize(
