@@ -33,7 +33,8 @@ __all__ = ["create_app"]
 
 _log = logging.getLogger(__name__)
 
-_PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "%")
+# Without quotation marks and backslashes: not every reader of OpenMetrics gets them right in exemplars.
+_PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '%"\\')
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
