@@ -174,8 +174,14 @@ def test_nothing_is_estimated_from_nothing():
     assert np.isnan(none.estimate)
     audit = calibration.audit(bin_counts([]), 0)
     assert (audit.significant, audit.rows) == (False, 0)
-    one = calibration.estimate(bin_counts([0.7]))
-    assert (one.low, one.high) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("confidence", np.linspace(0.0, 1.0, 12))
+def test_one_row_is_right_or_wrong(confidence):
+    found = learnt(np.random.default_rng(10), 450).estimate(bin_counts([confidence]))
+    assert {found.low, found.high} <= {0.0, 1.0}
+    assert found.low <= found.high
+    assert found.high == 1.0 or found.estimate < 0.025
 
 
 def test_a_calibration_restores_and_refuses_what_is_inconsistent():

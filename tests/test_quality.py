@@ -63,6 +63,15 @@ def test_classification_metrics_are_those_of_scikit_learn(classes):
     assert found["calibration_error"] == pytest.approx(ten_line_calibration_error(confidence, right))
 
 
+def test_a_calibration_bin_holds_its_upper_edge():
+    confidence = np.repeat(np.arange(1, 16) / 15, 3)
+    confidence[::3] -= 0.5 / 15
+    correct = np.random.default_rng(1).random(45) < 0.5
+    expected = ten_line_calibration_error(confidence, correct)
+    assert quality.calibration_error(confidence, correct) == pytest.approx(expected)
+    assert quality.calibration_error([0.01, 0.06], [True, False]) == pytest.approx(0.465)
+
+
 def test_regression_metrics_are_those_of_scikit_learn():
     outputs, labels = values(300)
     found = quality.metrics(outputs, labels)

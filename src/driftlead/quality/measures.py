@@ -98,7 +98,7 @@ def metrics(outputs: ArrayLike, labels: ArrayLike) -> dict[str, float]:
     References
     ----------
     Brier, G. W. (1950). Verification of forecasts expressed in terms of probability. Monthly Weather Review
-    78(1), equation 2.
+    78(1).
 
     Examples
     --------
