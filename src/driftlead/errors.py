@@ -7,12 +7,14 @@
     ├── InvalidDataError (ValueError)        data do not fit: shape, dtype, missing values where none may be
     ├── StateError (ValueError)              a stored file is unreadable, corrupt, newer, or of another kind
     ├── ReferenceMismatchError (ValueError)  a reference profile belongs to another model
-    └── StorageError (RuntimeError)          the database did not take or give what it was asked for
+    ├── StorageError (RuntimeError)          the database did not take or give what it was asked for
+    └── DeliveryError (RuntimeError)         a webhook did not take a message
 """
 
 from __future__ import annotations
 
 __all__ = [
+    "DeliveryError",
     "DriftleadError",
     "InvalidDataError",
     "InvalidParameterError",
@@ -65,3 +67,17 @@ class ReferenceMismatchError(DriftleadError, ValueError):
 
 class StorageError(DriftleadError, RuntimeError):
     """The database did not take or give what it was asked for: unreachable, full, or of another version."""
+
+
+class DeliveryError(DriftleadError, RuntimeError):
+    """A webhook did not take a message: no connection, no answer in time, or another answer than 2xx.
+
+    Attributes
+    ----------
+    status : int or None
+        HTTP status of the answer, if there was one.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
