@@ -69,5 +69,5 @@ $(APP): requirements.txt pyproject.toml
 
 # After the application's own, so that pip settles on one PyTorch and two jobs never install at once.
 $(DEV): $(APP)
-	@$(PIP_INSTALL) -r requirements.txt -e '.[serve,torch,cli,dev]'
+	@$(PIP_INSTALL) -r requirements.txt -e '.[serve,torch,cli,storage,postgres,dev]'
 	@touch $@

@@ -45,7 +45,7 @@ def test_modules_export_what_they_say(name):
 
 
 def test_importing_the_core_does_not_import_extras():
-    extras = ("torch", "fastapi", "prometheus_client", "pydantic")
+    extras = ("torch", "fastapi", "prometheus_client", "pydantic", "sqlalchemy")
     code = (
         "import sys, driftlead.monitor, driftlead.checks;"
         f"print([name for name in {extras} if name in sys.modules])"

@@ -1,0 +1,74 @@
+"""What may be kept: texts that every database takes, finite times and labels, arrays that fit each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftlead.errors import InvalidDataError, InvalidParameterError
+from driftlead.monitor.records import PredictionBatch
+from driftlead.storage.schema import ID_LENGTH
+
+__all__ = ["check_id", "check_predictions", "first_labels"]
+
+_COLUMNS = 10_000
+
+
+def check_id(parameter: str, text: str) -> None:
+    """Raise InvalidParameterError unless a text can be stored as a name."""
+    if not _storable(text):
+        raise InvalidParameterError(
+            parameter, f"a text of 1 to {ID_LENGTH} characters, without NUL and lone surrogates", text
+        )
+
+
+def check_predictions(batch: PredictionBatch) -> None:
+    """Raise InvalidDataError unless ids, times and outputs fit each other and can be stored."""
+    _check_ids(batch.ids)
+    n = len(batch.ids)
+    _check_finite("made_at", batch.made_at, n)
+    if batch.outputs.ndim != 2 or len(batch.outputs) != n or not 1 <= batch.outputs.shape[1] <= _COLUMNS:
+        raise InvalidDataError(
+            f"outputs must have shape ({n}, k) with k from 1 to {_COLUMNS}, got {batch.outputs.shape}"
+        )
+
+
+def first_labels(ids: Sequence[str], labels: NDArray[np.float64], received_at: float) -> dict[str, float]:
+    """Return the first label of each id in order; raise InvalidDataError for what cannot be stored."""
+    _check_ids(ids)
+    _check_finite("labels", labels, len(ids))
+    if not np.isfinite(received_at):
+        raise InvalidParameterError("received_at", "finite", received_at)
+    first: dict[str, float] = {}
+    for id, label in zip(ids, labels.tolist(), strict=True):
+        first.setdefault(id, label)
+    return first
+
+
+def _storable(text: object) -> bool:
+    if not isinstance(text, str) or not 1 <= len(text) <= ID_LENGTH or "\0" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _check_ids(ids: Sequence[str]) -> None:
+    for id in ids:
+        if not _storable(id):
+            raise InvalidDataError(
+                f"an id must be a text of 1 to {ID_LENGTH} characters, without NUL and lone surrogates, "
+                f"got {id!r}"
+            )
+
+
+def _check_finite(name: str, values: NDArray[np.float64], n: int) -> None:
+    if values.shape != (n,):
+        raise InvalidDataError(f"{name} must have shape ({n},), one for each id, got {values.shape}")
+    finite = np.isfinite(values)
+    if not finite.all():
+        raise InvalidDataError(f"{name} must be finite, got {values[~finite][0]}")

@@ -1,0 +1,177 @@
+"""Predictions and labels in the tables: kept, joined, removed; within the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
+
+import numpy as np
+from sqlalchemy import Connection, Row, Table, delete, exists, select, tuple_, update
+
+from driftlead.monitor.records import JoinedLabels, PredictionBatch
+from driftlead.storage.schema import insert, labels, predictions
+
+__all__ = [
+    "Arrival",
+    "add_labels",
+    "add_predictions",
+    "claim_waiting",
+    "last_waiting",
+    "prune_predictions",
+    "prune_waiting",
+]
+
+#: When a label came, and its id.
+Arrival = tuple[float, str]
+
+# Parameters of one statement; SQLite takes 32766.
+_CHUNK = 1000
+
+_arrival = tuple_(labels.c.received_at, labels.c.id)
+_has_prediction = exists().where(predictions.c.model == labels.c.model, predictions.c.id == labels.c.id)
+
+
+def add_predictions(connection: Connection, model: int, version: str, batch: PredictionBatch) -> int:
+    """Keep those whose id is new; return how many."""
+    if not len(batch):
+        return 0
+    outputs = np.ascontiguousarray(batch.outputs, dtype="<f4")
+    rows = [
+        {"model": model, "id": id, "version": version, "made_at": made_at, "outputs": row.tobytes()}
+        for id, made_at, row in zip(batch.ids, batch.made_at.tolist(), outputs, strict=True)
+    ]
+    # In one order everywhere: replicas that insert the same ids wait for each other, but never in a circle.
+    rows.sort(key=itemgetter("id"))
+    statement = insert(connection, predictions).on_conflict_do_nothing()
+    return connection.execute(statement, rows, execution_options={"preserve_rowcount": True}).rowcount
+
+
+def add_labels(
+    connection: Connection, model: int, first: Mapping[str, float], received_at: float, *, repeated: int
+) -> JoinedLabels:
+    """Keep the labels whose id has none yet, and join them; ``repeated`` more are known to be duplicates."""
+    ids = sorted(first)
+    known = _predictions(connection, model, ids)
+    statement = insert(connection, labels).on_conflict_do_nothing().returning(labels.c.id)
+    kept: set[str] = set()
+    for chunk in _chunks(ids):
+        rows = [
+            {
+                "model": model,
+                "id": id,
+                "label": first[id],
+                "received_at": received_at,
+                "waiting": id not in known,
+            }
+            for id in chunk
+        ]
+        kept.update(connection.scalars(statement, rows))
+    joined = [id for id in first if id in kept and id in known]
+    return _joined(
+        [known[id] for id in joined],
+        [first[id] for id in joined],
+        duplicate=len(first) - len(kept) + repeated,
+        unmatched=len(kept) - len(joined),
+    )
+
+
+def last_waiting(connection: Connection, model: int, after: Arrival, count: int) -> Arrival | None:
+    """Return the ``count``-th waiting label after another, in order of arrival; None where fewer are left."""
+    row = connection.execute(
+        select(labels.c.received_at, labels.c.id)
+        .where(labels.c.model == model, labels.c.waiting, _arrival > after)
+        .order_by(labels.c.received_at, labels.c.id)
+        .offset(count - 1)
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else (row.received_at, row.id)
+
+
+def claim_waiting(
+    connection: Connection, model: int, after: Arrival, last: Arrival | None, limit: int
+) -> JoinedLabels:
+    """Join waiting labels from an interval of arrival whose prediction has come, in order of arrival."""
+    ready = (
+        select(labels.c.id, labels.c.label)
+        .where(labels.c.model == model, labels.c.waiting, _arrival > after, _has_prediction)
+        .order_by(labels.c.received_at, labels.c.id)
+        .limit(limit)
+        # What another replica is claiming is its own.
+        .with_for_update(of=labels, skip_locked=True)
+    )
+    claimed = connection.execute(ready if last is None else ready.where(_arrival <= last)).all()
+    ids = [row.id for row in claimed]
+    for chunk in _chunks(ids):
+        connection.execute(
+            update(labels).where(labels.c.model == model, labels.c.id.in_(chunk)).values(waiting=False)
+        )
+    known = _predictions(connection, model, ids)
+    return _joined([known[id] for id in ids], [row.label for row in claimed])
+
+
+def prune_predictions(connection: Connection, model: int, before: float, limit: int) -> int:
+    """Remove the oldest predictions with their labels; return how many rows went."""
+    ids = connection.scalars(
+        select(predictions.c.id)
+        .where(predictions.c.model == model, predictions.c.made_at < before)
+        .order_by(predictions.c.made_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    return _delete(connection, predictions, model, ids) + _delete(connection, labels, model, ids)
+
+
+def prune_waiting(connection: Connection, model: int, before: float, limit: int) -> int:
+    """Remove labels whose prediction has not come; return how many."""
+    ids = connection.scalars(
+        select(labels.c.id)
+        .where(labels.c.model == model, labels.c.waiting, labels.c.received_at < before, ~_has_prediction)
+        .order_by(labels.c.received_at)
+        .limit(limit)
+        .with_for_update(of=labels, skip_locked=True)
+    ).all()
+    return _delete(connection, labels, model, ids)
+
+
+def _delete(connection: Connection, table: Table, model: int, ids: Sequence[str]) -> int:
+    return sum(
+        connection.execute(delete(table).where(table.c.model == model, table.c.id.in_(chunk))).rowcount
+        for chunk in _chunks(ids)
+    )
+
+
+def _predictions(connection: Connection, model: int, ids: Sequence[str]) -> dict[str, Row[str, float, bytes]]:
+    """Predictions by id, held against removal until the transaction ends: no label outlives its own."""
+    columns = select(predictions.c.id, predictions.c.made_at, predictions.c.outputs)
+    return {
+        row.id: row
+        for chunk in _chunks(ids)
+        for row in connection.execute(
+            columns.where(predictions.c.model == model, predictions.c.id.in_(chunk)).with_for_update(
+                read=True, key_share=True
+            )
+        )
+    }
+
+
+def _joined(
+    rows: Sequence[Row[str, float, bytes]], values: Sequence[float], *, duplicate: int = 0, unmatched: int = 0
+) -> JoinedLabels:
+    columns = np.array([len(row.outputs) // 4 for row in rows], dtype=np.int64)
+    outputs = np.full((len(rows), columns.max(initial=0)), np.nan, dtype=np.float32)
+    # Row by row, True where a prediction has a column: the order of the concatenated values.
+    outputs[np.arange(outputs.shape[1]) < columns[:, None]] = np.frombuffer(
+        b"".join(row.outputs for row in rows), dtype="<f4"
+    )
+    return JoinedLabels(
+        tuple(row.id for row in rows),
+        np.array([row.made_at for row in rows], dtype=np.float64),
+        outputs,
+        np.array(values, dtype=np.float64),
+        duplicate,
+        unmatched,
+    )
+
+
+def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK))

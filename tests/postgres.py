@@ -1,0 +1,136 @@
+"""A private PostgreSQL server for tests, from the programs on this machine, stopped and started at will."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.programs import free_port
+
+#: Neither the server nor its files outlive a test run: speed before durability.
+_SETTINGS = ("fsync=off", "full_page_writes=off", "max_connections=50", "shared_buffers=32MB")
+_INITDB = ("--username=tester", "--auth=trust", "--encoding=UTF8", "--no-sync")
+
+
+class PostgresServer:
+    """A server on a port of its own, with its data in a temporary folder.
+
+    Attributes
+    ----------
+    url : str
+        Of its maintenance database; `database` makes more.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._programs = _programs()
+        self._data = folder / "data"
+        self._log = folder / "log"
+        self._port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._databases = 0
+        self.url = self._url("postgres")
+        # The server refuses to run as root.
+        self._as_user = (
+            {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
+        )
+        if self._as_user:
+            for parent in (folder, *folder.parents):
+                if parent.owner() == "root" and parent != Path("/") and str(parent) != "/tmp":
+                    parent.chmod(parent.stat().st_mode | 0o011)
+            shutil.chown(folder, "postgres", "postgres")
+        subprocess.run(
+            [
+                self._programs / "initdb",
+                "-D",
+                self._data,
+                "-U",
+                "tester",
+                "--auth=trust",
+                "--no-sync",
+                "-E",
+                "UTF8",
+            ],
+            check=True,
+            capture_output=True,
+            timeout=120,
+            cwd="/",
+            **self._as_user,
+        )
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        settings = [part for each in (*_SETTINGS, "listen_addresses=127.0.0.1") for part in ("-c", each)]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._programs / "postgres", "-D", self._data, "-p", str(self._port), "-k", "", *settings],
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                **self._as_user,
+            )
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                psycopg.connect(self.url, connect_timeout=2).close()
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline or self._process.poll() is not None:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
+
+    def stop(self) -> None:
+        """End it at once, and all connections with it; what was committed stays."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(timeout=60)
+            self._process = None
+
+    def database(self) -> str:
+        """Make an empty database, and return its URL."""
+        self._databases += 1
+        name = f"test_{self._databases}"
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self._url(name)
+
+    def _url(self, name: str) -> str:
+        return f"postgresql://tester@127.0.0.1:{self._port}/{name}"
+
+
+@contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """Run a server. Without its programs the test skips, or fails where servers are required."""
+    # Not in pytest's own folder, which is closed to the user that the server runs as.
+    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+        server = PostgresServer(Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def _programs() -> Path:
+    """Folder of the server's programs, the newest version: Debian keeps them off the PATH."""
+    found = [
+        *sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: -float(folder.parent.name)),
+        *(Path(initdb).parent for initdb in [shutil.which("initdb")] if initdb),
+    ]
+    for folder in found:
+        if (folder / "initdb").exists() and (folder / "postgres").exists():
+            return folder
+    reason = "PostgreSQL's server is not installed on this machine"
+    if os.environ.get("DRIFTLEAD_REQUIRE_SERVERS") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
