@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -40,26 +41,12 @@ class PostgresServer:
         self._databases = 0
         self.url = self._url("postgres")
         # The server refuses to run as root.
-        self._as_user = (
-            {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
-        )
-        if self._as_user:
-            for parent in (folder, *folder.parents):
-                if parent.owner() == "root" and parent != Path("/") and str(parent) != "/tmp":
-                    parent.chmod(parent.stat().st_mode | 0o011)
-            shutil.chown(folder, "postgres", "postgres")
+        self._as_user: dict[str, Any] = {}
+        if os.getuid() == 0:
+            self._as_user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+            shutil.chown(folder, "nobody", "nogroup")
         subprocess.run(
-            [
-                self._programs / "initdb",
-                "-D",
-                self._data,
-                "-U",
-                "tester",
-                "--auth=trust",
-                "--no-sync",
-                "-E",
-                "UTF8",
-            ],
+            [self._programs / "initdb", "-D", self._data, *_INITDB],
             check=True,
             capture_output=True,
             timeout=120,
