@@ -76,7 +76,8 @@ def alertmanager(webhook, tmp_path) -> Iterator[str]:
     """Run Alertmanager on the shipped configuration; its receivers call `webhook`, and none waits long."""
     config = yaml.safe_load((ROOT / "configs/alertmanager.yml").read_text())
     for receiver in config["receivers"]:
-        receiver["webhook_configs"] = [{"url": webhook.url + receiver["name"], "send_resolved": False}]
+        webhooks = receiver.setdefault("webhook_configs", [{}])
+        webhooks[0] |= {"url": webhook.url + receiver["name"], "send_resolved": False}
     for route in (config["route"], *config["route"]["routes"]):
         route |= {"group_wait": "1s", "group_interval": "1s"}
     path = tmp_path / "alertmanager.yml"

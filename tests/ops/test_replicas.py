@@ -1,4 +1,4 @@
-"""Four served replicas behind a round-robin are, to one Prometheus, the service that sees all of the traffic."""
+"""Four served replicas behind a round-robin are, to one Prometheus, the service that sees all traffic."""
 
 from __future__ import annotations
 
