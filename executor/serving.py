@@ -137,6 +137,7 @@ def compose(artefact: Artefact, settings: ServingSettings) -> Service:
         )
     monitor = Monitor(profile, settings.monitor.settings())
     registry = CollectorRegistry()
+    prometheus_client.ProcessCollector(registry=registry)
     registry.register(
         MonitorCollector(
             monitor,

@@ -9,9 +9,27 @@ DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 Json = dict[str, Any]
 
+#: Matchers of every series that a replica exports.
+OWN = 'job=~"$job", instance=~"$instance", model=~"$model", version=~"$version"'
+#: Matchers of what a process says of itself.
+PROCESS = 'job=~"$job", instance=~"$instance"'
+#: Matchers of what rules say of all replicas.
+MODEL = 'job=~"$job", model=~"$model", version=~"$version"'
+#: Matchers of one signal.
+SIGNAL = f'{OWN}, signal="$signal"'
+#: Matchers of one signal, of the reference chosen: bins of another one are other bins.
+BINS = f'{SIGNAL}, reference="$reference"'
 
-def target(expression: str, legend: str = "", *, instant: bool = False, table: bool = False) -> Json:
-    """Write one query; `instant` asks for the latest value alone."""
+#: Test statistic over threshold, the worst of the replicas: 1 and above is drift.
+RATIO = (
+    f"max by (signal, detector) (driftlead_signal_statistic{{{OWN}}} / driftlead_signal_threshold{{{OWN}}})"
+)
+
+
+def target(
+    expression: str, legend: str = "", *, instant: bool = False, table: bool = False, exemplar: bool = False
+) -> Json:
+    """Write one query; `instant` asks for the latest value alone, `exemplar` for single requests too."""
     return {
         "datasource": DATASOURCE,
         "expr": expression,
@@ -19,6 +37,7 @@ def target(expression: str, legend: str = "", *, instant: bool = False, table: b
         "instant": instant,
         "range": not instant,
         "format": "table" if table else "time_series",
+        **({"exemplar": True} if exemplar else {}),
     }
 
 
@@ -57,10 +76,14 @@ def panel(
     }
 
 
-def stat(title: str, description: str, unit: str, expression: str, steps: Sequence[Any]) -> Json:
-    """Describe one number, a sixth of the width."""
+def stat(
+    title: str, description: str, unit: str, expression: str, steps: Sequence[Any], width: int = 4
+) -> Json:
+    """Describe one number."""
     options = {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "value", "graphMode": "area"}
-    return panel("stat", title, description, unit, [target(expression)], (4, 4), steps=steps, options=options)
+    return panel(
+        "stat", title, description, unit, [target(expression)], (width, 4), steps=steps, options=options
+    )
 
 
 def lines(title: str, description: str, unit: str, targets: Sequence[Json], **more: Any) -> Json:

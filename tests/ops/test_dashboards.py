@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from tests.ops.conftest import ROOT
+from tests.prometheus.test_rules import promtool
 
 GRAFANA = ROOT / "ops/grafana"
 DASHBOARDS = {
@@ -19,9 +20,11 @@ DASHBOARDS = {
 EXCLUSIONS = yaml.safe_load((GRAFANA / "dashboards/.lint").read_text())["exclusions"]
 
 #: The linter's list, as far as it is used here.
-UNITS = {"short", "none", "percentunit", "s", "reqps", "cps"}
+UNITS = {"short", "none", "percentunit", "s", "reqps", "cps", "bytes"}
 
-SELECTOR = re.compile(r"\b((?:driftlead_|ALERTS|up\b)\w*)(\{[^}]*\})?")
+SELECTOR = re.compile(
+    r"((?:\bsignal:driftlead_|(?<![:\w])(?:driftlead_|process_|scrape_|ALERTS|up\b))[\w:]*)(\{[^}]*\})?"
+)
 
 every_dashboard = pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=DASHBOARDS)
 
@@ -40,7 +43,7 @@ def test_committed_dashboards_are_what_the_generator_writes(tmp_path):
     subprocess.run([sys.executable, "-B", script, tmp_path], check=True, timeout=60)
     written = {path.name: path.read_text() for path in tmp_path.glob("*.json")}
     assert written == {name: (GRAFANA / "dashboards" / name).read_text() for name in DASHBOARDS}
-    assert set(DASHBOARDS) == {"overview.json", "drift.json"}
+    assert set(DASHBOARDS) == {"overview.json", "drift.json", "quality.json", "runtime.json"}
 
 
 @every_dashboard
@@ -98,6 +101,27 @@ def test_queries(dashboard):
                     assert re.search(ranged, expression), f"{panel['title']}: {name} is a counter"
             for interval in re.findall(r"\bi?rate\([^[]*\[([^]]*)\]", expression):
                 assert interval == "$__rate_interval"
+
+
+@pytest.mark.server
+def test_prometheus_parses_every_query(tmp_path):
+    queries = [
+        target["expr"]
+        for dashboard in DASHBOARDS.values()
+        for panel in dashboard["panels"]
+        for target in panel["targets"]
+    ]
+    intervals = {"$__rate_interval": "1m", "$__range": "1h"}
+    rules = [
+        {
+            "record": f"query:number{number}",
+            "expr": re.sub(r"\$__\w+", lambda found: intervals[found[0]], query),
+        }
+        for number, query in enumerate(queries)
+    ]
+    path = tmp_path / "rules.yaml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]}))
+    assert f"{len(queries)} rules found" in promtool("check", "rules", str(path))
 
 
 def test_every_exclusion_is_needed_and_has_a_reason():

@@ -6,6 +6,7 @@ import math
 import re
 import time
 import urllib.parse
+from uuid import UUID
 
 import pytest
 
@@ -15,6 +16,7 @@ from tests.prometheus.test_live import ask, ask_until
 pytestmark = pytest.mark.server
 
 VALUES = {
+    "$reference": "",  # comes with the metrics
     "$__rate_interval": "5s",
     "$__range": "1m",
     "$signal": "prediction:confidence",
@@ -49,6 +51,11 @@ def values_of(prometheus: str, query: str) -> list[str]:
 
 def test_every_panel_variable_and_annotation_has_data_and_the_drift_is_told(prometheus, webhook):
     require_data(prometheus, 'ALERTS{alertstate="firing", alertname="DriftleadSignalDrift"}')
+    # The drift is over the bins of all replicas too.
+    require_data(prometheus, 'ALERTS{alertname="DriftleadPopulationDrift"}')
+    for variable in DASHBOARDS["drift.json"]["templating"]["list"]:
+        if variable["name"] == "reference":
+            (VALUES["$reference"],) = values_of(prometheus, variable["query"]["query"])
     for dashboard in DASHBOARDS.values():
         for panel in dashboard["panels"]:
             for target in panel["targets"]:
@@ -61,6 +68,12 @@ def test_every_panel_variable_and_annotation_has_data_and_the_drift_is_told(prom
                 assert values, variable["name"]
                 if variable["name"] == "signal":
                     assert VALUES["$signal"] in values
+    query = urllib.parse.urlencode(
+        {"query": "driftlead_inference_duration_seconds_bucket", "start": 0, "end": 1 << 32}
+    )
+    exemplars = ask(f"{prometheus}/api/v1/query_exemplars?{query}")["data"]
+    assert all(UUID(each["labels"]["request_id"]) for family in exemplars for each in family["exemplars"])
+    assert exemplars
     deadline = time.monotonic() + 20
     while len({message["receiver"] for message in webhook.messages}) < 2:
         assert time.monotonic() < deadline

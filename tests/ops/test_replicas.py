@@ -14,7 +14,7 @@ import pytest
 import yaml
 from sklearn.datasets import load_digits
 
-from tests.ops.conftest import ROOT, running
+from tests.ops.conftest import ROOT, hurried, running
 from tests.programs import free_port, require_program
 from tests.prometheus.test_live import ask, ask_until
 from tests.service.test_deployed_model import FREE_PORTS, start
@@ -43,14 +43,10 @@ def services(trained_model_path) -> Iterator[list[dict[str, Any]]]:
 @pytest.fixture
 def prometheus(services, tmp_path) -> Iterator[str]:
     """Run Prometheus on the shipped rules, evaluated every second; its URL."""
-    rules = yaml.safe_load((ROOT / "configs/prometheus_drift_rules.yaml").read_text())
-    for group in rules["groups"]:
-        group["interval"] = "1s"
-    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rules))
     targets = [urllib.parse.urlsplit(each["metrics_url"]).netloc for each in services]
     config = {
         "global": {"scrape_interval": "1s"},
-        "rule_files": ["rules.yaml"],
+        "rule_files": [hurried(ROOT / "configs/prometheus_drift_rules.yaml", tmp_path)],
         "scrape_configs": [
             {"job_name": "driftlead", "static_configs": [{"targets": targets[:REPLICAS]}]},
             {"job_name": "whole", "static_configs": [{"targets": targets[REPLICAS:]}]},
