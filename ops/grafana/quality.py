@@ -49,7 +49,7 @@ def quality() -> Json:
             "Labels",
             "Labels that found their prediction, on all replicas.",
             "cps",
-            f"sum(rate(driftlead_labelled_rows_total{{{OWN}}}[$__rate_interval]))",
+            f'sum(rate(driftlead_feedback_total{{{OWN}, outcome="matched"}}[$__rate_interval]))',
             [(None, "blue")],
         ),
         stat(

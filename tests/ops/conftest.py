@@ -151,7 +151,6 @@ driftlead_performance_ratio{OWN,metric="estimated_accuracy_low"} 0.95
 driftlead_performance_ratio{OWN,metric="estimated_accuracy_high"} 0.97
 driftlead_performance_ratio{OWN,metric="reference_accuracy"} 0.98
 driftlead_performance_loss{OWN,metric="log_loss"} 0.1
-driftlead_labelled_rows_total{OWN} 10
 driftlead_label_lag_seconds{OWN} 60
 driftlead_predictions_dropped_total{OWN,reason="queue_full"} 0
 driftlead_monitor_state_saved_timestamp_seconds{OWN} 1
