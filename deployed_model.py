@@ -44,8 +44,8 @@ def main(
     """Serve a trained model and watch it for drift.
 
     Answers predictions by the Open Inference Protocol V2. Every feature, the chosen layers' activations,
-    the predicted class and its confidence are watched with Page-Hinkley, incremental KS and NM-DDM, beside
-    the predictions and never in their way.
+    and the prediction's confidence, entropy and class are watched with Page-Hinkley, incremental KS and
+    NM-DDM, beside the predictions and never in their way.
     """
     # PyTorch takes seconds to import: --help should not.
     from driftlead.errors import DriftleadError

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from driftlead.activations import watch
 from driftlead.errors import InvalidDataError
 from driftlead.service.predictor import Prediction, TensorSpec
-from driftlead.signals import classification_signals, classification_values, feature_signals, join_rows
+from driftlead.signals import SignalRows, classification_columns, classification_signals, feature_signals
 from model.artefact import Artefact
 
 __all__ = ["TorchPredictor"]
@@ -37,7 +37,7 @@ class TorchPredictor:
     allows_missing : bool
         Whether rows may hold NaN.
     signals : tuple of Signal
-        Every feature; mean and deviation of every chosen layer; confidence and class of the prediction.
+        Every feature, mean and deviation of every chosen layer, the confidence, entropy and class predicted.
 
     Raises
     ------
@@ -88,24 +88,20 @@ class TorchPredictor:
                 f"input must have shape (rows, {sides}) with at least one row, got {found}"
             )
         # A copy: PyTorch warns of an array that shares read-only memory with the request's bytes.
-        batch = torch.from_numpy(np.array(rows, dtype=np.float32))
+        batch = np.array(rows, dtype=np.float32)
         with torch.inference_mode():
-            logits = self._network(batch)
+            logits = self._network(torch.from_numpy(batch))
             # In double precision a sure prediction still has a confidence of its own instead of a tie at 1.
-            probabilities = logits.double().softmax(dim=1).numpy()
-        answered = probabilities.astype(np.float32)
-        signals = [
-            batch.numpy().reshape(len(batch), -1),
-            self._watch.take() if self._layers else np.empty((len(batch), 0)),
-            classification_values(probabilities),
-        ]
+            probabilities = logits.softmax(dim=1, dtype=torch.float64).numpy()
+        scores = probabilities.astype(np.float32)
         return Prediction(
-            outputs={
-                "probabilities": answered,
-                "label": probabilities.argmax(axis=1).astype(np.int64),
-            },
-            signals=np.concatenate(signals, axis=1, dtype=np.float64),
-            scores=answered,
+            outputs={"probabilities": scores, "label": scores.argmax(axis=1)},
+            signals=SignalRows(
+                batch.reshape(len(batch), -1),
+                self._watch.take(len(batch)),
+                classification_columns(probabilities),
+            ),
+            scores=scores,
         )
 
     def predict_all(self, features: NDArray[np.float32], batch_size: int = 256) -> Prediction:
@@ -123,15 +119,13 @@ class TorchPredictor:
         Prediction
             Of all rows, in their order.
         """
-        parts = [
-            self.predict({"input": features[start : start + batch_size]})
-            for start in range(0, len(features), batch_size)
-        ]
-        return Prediction(
-            outputs={
-                spec.name: np.concatenate([part.outputs[spec.name] for part in parts])
-                for spec in self.outputs
-            },
-            signals=join_rows([part.signals for part in parts]),
-            scores=np.concatenate([part.outputs["probabilities"] for part in parts]),
-        )
+        outputs: dict[str, list[NDArray[Any]]] = {spec.name: [] for spec in self.outputs}
+        signals = []
+        for start in range(0, len(features), batch_size):
+            part = self.predict({"input": features[start : start + batch_size]})
+            # Computed now: what deferred columns are made of is many times their size.
+            signals.append(np.asarray(part.signals))
+            for name, parts in outputs.items():
+                parts.append(part.outputs[name])
+        joined = {name: np.concatenate(parts) for name, parts in outputs.items()}
+        return Prediction(joined, np.concatenate(signals), joined["probabilities"])

@@ -1,96 +1,497 @@
-"""Forward hooks see what the layers put out, per row, and leave no trace."""
+"""Forward hooks see what the layers put out, per row, disturb nothing, and leave no trace."""
 
 from __future__ import annotations
 
+import copy
+import pickle
 import threading
+import warnings
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from driftlead.activations import watch
+from driftlead.activations import LARGEST_KEPT, MOST_COLUMNS, Layer, hooks, watch
 from driftlead.errors import InvalidDataError, InvalidParameterError
+from driftlead.signals import SignalRows, join_rows
 
 
 @pytest.fixture
 def network():
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 5)).eval()
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(144, 5)).eval()
 
 
-def test_take_is_mean_and_std_of_each_row(network):
-    images = torch.randn(7, 1, 8, 8)
-    with watch(network, ["1", "3"]) as watched, torch.inference_mode():
+@pytest.fixture
+def images():
+    return torch.randn(7, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
+def moments(output):
+    """Plain oracle: mean and standard deviation of each row, in double precision."""
+    rows = output.detach().double().numpy().reshape(len(output), -1)
+    return np.column_stack([rows.mean(axis=1), rows.std(axis=1)])
+
+
+def taken(watched, rows=None):
+    return np.asarray(watched.take(rows))
+
+
+def close(actual, expected, rtol=1e-5):
+    np.testing.assert_allclose(actual, expected, rtol=rtol, atol=1e-6)
+
+
+# --- what is computed --------------------------------------------------------------------------------
+
+
+def test_take_is_mean_and_std_of_each_row_before_what_follows_works_in_place(network, images):
+    with watch(network, ["0", "3"]) as watched, torch.inference_mode():
         output = network(images)
-        seen = watched.take()
-        hidden = network[1](network[0](images)).flatten(1).numpy()
-    expected = np.column_stack([hidden.mean(1), hidden.std(1), output.numpy().mean(1), output.numpy().std(1)])
-    np.testing.assert_allclose(seen, expected, rtol=1e-5, atol=1e-7)
+        seen = taken(watched)
+        convolved = network[0](images)
+    close(seen, np.hstack([moments(convolved), moments(output)]))
     assert [signal.name for signal in watched.signals] == [
-        "activation:1.mean",
-        "activation:1.std",
+        "activation:0.mean",
+        "activation:0.std",
         "activation:3.mean",
         "activation:3.std",
     ]
 
 
-def test_one_row_and_one_unit_have_a_spread_of_zero():
-    network = nn.Linear(2, 1)
-    wrapped = nn.Sequential(network)
-    with watch(wrapped, ["0"]) as watched:
-        wrapped(torch.ones(1, 2))
-        assert watched.take()[0, 1] == 0.0
+def test_many_passes_are_reduced_as_one(network, images, monkeypatch):
+    reductions = []
+    reduce = Layer.reduce
+    monkeypatch.setattr(
+        Layer, "reduce", lambda self, output: reductions.append(len(output)) or reduce(self, output)
+    )
+    sizes = [1, 1, 3, 0, 1, 7]
+    with watch(network, ["0", "3"]) as watched, torch.no_grad():
+        parts = []
+        for size in sizes:
+            network(images[:size])
+            parts.append(SignalRows(watched.take()))
+        assert reductions == []
+        joined = join_rows(parts)
+        assert reductions == [sum(sizes)] * 2
+        close(joined, np.concatenate([np.asarray(part) for part in parts]))
 
 
-def test_no_rows_are_no_statistics(network):
+def test_blocks_of_passes_stay_in_order(network, images, monkeypatch):
+    with watch(network, ["0", "3"]) as watched, torch.no_grad():
+        parts = []
+        for row in range(7):
+            network(images[row : row + 1])
+            parts.append(SignalRows(watched.take()))
+        whole = join_rows(parts)
+        monkeypatch.setattr(hooks, "_BLOCK_BYTES", 2 * parts[0].nbytes)
+        close(join_rows(parts), whole)
+    assert parts[0].nbytes == 4 * (144 + 5)
+
+
+def test_large_outputs_are_reduced_at_once_to_the_same(network, images, monkeypatch):
+    with watch(network, [Layer("0", units=4, projection=3)]) as watched, torch.no_grad():
+        parts = []
+        for largest in (LARGEST_KEPT, 4 * 36 * len(images) - 1):
+            monkeypatch.setattr(hooks, "LARGEST_KEPT", largest)
+            # Under autocast the layer works in half precision; what is computed of it must not.
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                network(images)
+                parts.append(SignalRows(watched.take()))
+        network(images[:1])
+        parts.append(SignalRows(watched.take()))
+        assert watched.errors == {"0": 0}
+    assert parts[1].nbytes < parts[0].nbytes
+    kept, reduced, single = np.split(join_rows(parts), [7, 14])
+    close(kept, reduced)
+    np.testing.assert_allclose(single, kept[:1], atol=0.02)
+
+
+def test_a_large_mean_does_not_drown_the_spread():
+    output = 1e4 + torch.randn(3, 1000, generator=torch.Generator().manual_seed(0))
+    close(Layer("0").reduce(output), moments(output), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis", "expected"),
+    [
+        ((6, 4), 1, lambda x: x),
+        ((6, 4, 3, 5), 1, lambda x: x.mean(axis=(2, 3))),
+        ((6, 9, 4), -1, lambda x: x.mean(axis=1)),
+    ],
+)
+def test_units_are_means_over_positions(shape, axis, expected):
+    output = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    layer = Layer("x", moments=False, units=4, axis=axis)
+    close(layer.reduce(output), expected(output.double().numpy()))
+    assert [signal.name for signal in layer.signals] == [f"activation:x.unit{i}" for i in range(4)]
+
+
+def test_one_value_per_row_is_one_unit():
+    close(Layer("x", units=1).reduce(torch.tensor([1.0, 2.0])), [[1, 0, 1], [2, 0, 2]])
+
+
+def test_projections_are_linear_keep_distances_and_do_not_depend_on_the_width():
+    rng = torch.Generator().manual_seed(0)
+    layer = Layer("x", moments=False, projection=200)
+    one, other = torch.randn(2, 500, 300, generator=rng)
+    ratio = torch.linalg.norm(layer.reduce(one) - layer.reduce(other), dim=1) / torch.linalg.norm(
+        one - other, dim=1
+    )
+    assert abs(float(ratio.square().mean()) - 1) < 0.02
+    narrow = torch.zeros(500, 300)
+    narrow[:, :40] = one[:, :40]
+    close(layer.reduce(narrow), layer.reduce(one[:, :40]), rtol=1e-3)
+
+
+def test_the_projection_is_the_same_in_every_version():
+    """Values from PCG64's raw bits, by hand: a reference of last year must meet the same matrix."""
+    directions = Layer("x", moments=False, projection=2).reduce(torch.eye(2, dtype=torch.float64))
+    close(directions, np.array([[0.350353, -0.613458], [-1.739499, -2.131411]]) / np.sqrt(2), rtol=1e-5)
+
+
+# --- networks of every kind --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_any_precision(dtype):
+    network = nn.Sequential(nn.Identity())
+    values = torch.randn(5, 40, generator=torch.Generator().manual_seed(0)).to(dtype)
+    with watch(network, ["0"]) as watched:
+        network(values)
+        close(taken(watched), moments(values))
+
+
+def test_training_with_gradients_goes_on_undisturbed(network, images):
+    network.train()
+    network(images).sum().backward()
+    expected = [parameter.grad.clone() for parameter in network.parameters()]
+    network.zero_grad()
     with watch(network, ["0", "3"]) as watched:
-        network(torch.zeros(0, 1, 8, 8))
-        assert watched.take().shape == (0, 4)
+        output = network(images)
+        columns = watched.take()
+        output.sum().backward()
+        close(np.asarray(columns)[:, 2:], moments(output))
+    for parameter, gradient in zip(network.parameters(), expected, strict=True):
+        assert torch.equal(parameter.grad, gradient)
 
 
-def test_removed_hooks_leave_the_network_as_it_was(network):
-    before = [len(module._forward_hooks) for module in network.modules()]
+class Parts(nn.Module):
+    """Answers as it is asked to."""
+
+    def forward(self, answer):
+        return answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda x: (x, None),
+        lambda x: [x, x + 1],
+        lambda x: {"last_hidden_state": x, "pooled": x + 1},
+        lambda x: ((x, x + 1), x + 2),
+        nn.Parameter,
+    ],
+)
+def test_the_first_tensor_of_what_a_layer_answers_is_watched(answer, images):
+    network = nn.Sequential(Parts())
+    with watch(network, ["0"]) as watched:
+        network(answer(images))
+        close(taken(watched), moments(images))
+
+
+@pytest.mark.parametrize(
+    "answer", [None, "text", (), {}, torch.tensor(1.0), torch.zeros(7, 0), torch.zeros(7, 2).to_sparse()]
+)
+def test_what_cannot_be_watched_is_missing_and_counted(answer, images, caplog):
+    network = nn.Sequential(Parts())
+    with watch(network, ["0"]) as watched:
+        for _ in range(2):
+            assert network(answer) is answer
+            assert np.isnan(taken(watched, rows=7)).all()
+        network(images)
+        assert np.isfinite(taken(watched)).all()
+        assert watched.errors == {"0": 2}
+    assert len(caplog.records) == 1
+
+
+def test_a_pass_that_fails_does_not_spoil_its_neighbours(caplog):
+    network = nn.Sequential(nn.Identity())
+    passes = [torch.randn(2, units) for units in (5, 4, 5)]
+    with watch(network, [Layer("0", units=5)]) as watched:
+        parts = []
+        for values in passes:
+            network(values)
+            parts.append(SignalRows(watched.take()))
+        joined = join_rows(parts)
+        assert watched.errors == {"0": 1}
+    assert np.isnan(joined).any(axis=1).tolist() == [False, False, True, True, False, False]
+    close(joined[[0, 1, 4, 5]], np.vstack([np.hstack([moments(x), x]) for x in (passes[0], passes[2])]))
+    assert "units of layer '0' must be 4, got 5" in caplog.text
+
+
+def test_sizes_may_change_from_pass_to_pass():
+    network = nn.Sequential(nn.Identity())
+    passes = [torch.randn(2, length) for length in (3, 9, 9, 1)]
+    with watch(network, ["0"]) as watched:
+        parts = []
+        for values in passes:
+            network(values)
+            parts.append(SignalRows(watched.take()))
+        close(join_rows(parts), np.concatenate([moments(values) for values in passes]))
+
+
+class Branches(nn.Module):
+    """Runs one layer twice, another only when asked to, and fails when asked to."""
+
+    def __init__(self):
+        super().__init__()
+        self.twice = nn.Identity()
+        self.sometimes = nn.Identity()
+
+    def forward(self, rows, sometimes, fail=False):
+        self.twice(rows)
+        rows = self.twice(rows + 1)
+        if sometimes:
+            self.sometimes(rows)
+        if fail:
+            raise RuntimeError
+        return rows
+
+
+def test_the_last_run_of_a_layer_counts_and_a_layer_left_out_is_missing(images):
+    network = Branches()
+    with watch(network, ["twice", "sometimes"]) as watched:
+        parts = []
+        for sometimes in (True, False, True):
+            network(images, sometimes)
+            parts.append(SignalRows(watched.take()))
+        joined = join_rows(parts)
+        close(joined[:, :2], np.tile(moments(images + 1), (3, 1)))
+        close(joined[:7, 2:], moments(images + 1))
+        assert np.isnan(joined[7:14, 2:]).all()
+        assert watched.errors == {"twice": 0, "sometimes": 0}
+
+
+def test_what_an_interrupted_pass_left_is_not_the_next_ones(images):
+    network = Branches()
+    with watch(network, ["twice", "sometimes"]) as watched:
+        with pytest.raises(RuntimeError):
+            network(images, sometimes=True, fail=True)
+        network(images, sometimes=False)
+        assert np.isnan(taken(watched)[:, 2:]).all()
+
+
+def test_rows_that_the_pass_did_not_have_are_missing(network, images):
+    with watch(network, ["3"]) as watched:
+        network(images)
+        assert np.isnan(taken(watched, rows=6)).all()
+        assert watched.errors == {"3": 1}
+
+
+def test_one_module_under_two_names_is_watched_under_both(images):
+    shared = nn.Identity()
+    network = nn.Sequential(shared, nn.ReLU(), shared)
+    with watch(network, ["0", "2"]) as watched:
+        output = network(images)
+        close(taken(watched), np.hstack([moments(output)] * 2))
+
+
+def test_no_layers_have_no_columns(network, images):
+    with watch(network, []) as watched:
+        network(images)
+        assert taken(watched, rows=7).shape == (7, 0)
+        assert watched.signals == ()
+
+
+# --- compiled networks -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fresh_compiler():
+    torch.compiler.reset()
+    yield
+    torch.compiler.reset()
+
+
+@pytest.mark.parametrize("order", ["watched, compiled", "compiled, watched"])
+def test_a_compiled_network_is_watched_without_a_break(network, images, order, fresh_compiler):
+    if order == "watched, compiled":
+        watched = watch(network, ["0", "3"])
+        compiled = torch.compile(network, backend="eager", fullgraph=True)
+    else:
+        compiled = torch.compile(network, backend="eager", fullgraph=True)
+        watched = watch(compiled, ["0", "3"])
+    with torch.no_grad():
+        expected = np.hstack([moments(network[0](images)), moments(network(images))])
+        watched.take()
+        for rows in (7, 7, 2):
+            compiled(images[:rows])
+            close(taken(watched), expected[:rows])
+        seen = []
+
+        def elsewhere():
+            compiled(images[:3])
+            seen.append(taken(watched))
+
+        compiled(images)
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+        close(seen[0], expected[:3])
+        close(taken(watched), expected)
+        watched.remove()
+        compiled(images)
+        assert np.isnan(taken(watched, rows=7)).all()
+
+
+def test_a_network_that_was_compiled_unwatched_says_what_to_do(network, images, fresh_compiler):
+    compiled = torch.compile(network, backend="eager")
+    with torch.no_grad():
+        compiled(images)
+        with watch(compiled, ["3"]) as watched:
+            compiled(images)
+            with pytest.raises(InvalidDataError, match=r"needs torch.compiler.reset\(\) after it"):
+                watched.take()
+            torch.compiler.reset()
+            close(moments(compiled(images)), taken(watched))
+
+
+def test_a_compiled_part_of_a_network_is_a_layer(network, images, fresh_compiler):
+    network[3] = torch.compile(network[3], backend="eager")
+    with watch(network, ["3"]) as watched, torch.no_grad():
+        output = network(images)
+        close(taken(watched), moments(output))
+
+
+def test_torchscript_is_refused(network):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        traced = torch.jit.trace(network, torch.zeros(1, 1, 8, 8))
+    with pytest.raises(InvalidParameterError, match=r"layers must be run by Python .* got '3'"):
+        watch(traced, ["3"])
+
+
+# --- what it must not do -----------------------------------------------------------------------------
+
+
+class Operations(TorchDispatchMode):
+    """Records every operation on tensors."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, operation, types, arguments=(), keywords=None):
+        self.names.append(operation.overloadpacket.__name__)
+        return operation(*arguments, **(keywords or {}))
+
+
+def test_a_pass_only_copies_outputs(network, images):
+    """Nothing that would wait for a GPU: no copy to the host, no value read."""
+    with torch.no_grad(), Operations() as bare:
+        network(images)
+    with watch(network, ["0", "3"]) as watched, torch.no_grad(), Operations() as hooked:
+        network(images)
+        watched.take()
+    assert sorted(hooked.names) == sorted([*bare.names, "clone", "clone"])
+
+
+@pytest.mark.parametrize("largest", [LARGEST_KEPT, 0])
+def test_a_pass_reads_no_value(network, images, monkeypatch, largest):
+    """On the meta device there are no values: whatever needs one fails."""
+    monkeypatch.setattr(hooks, "LARGEST_KEPT", largest)
+    with watch(network.to("meta"), [Layer("0", units=4), "3"]) as watched:
+        network(images.to("meta"))
+        assert watched.take().shape == (7, 8)
+        assert watched.errors == {"0": 0, "3": 0}
+
+
+class Stream:
+    """Stands for a CUDA stream: records what was asked of it."""
+
+    def __init__(self, log):
+        self.log = log
+        self.device = "cuda:0"
+
+    def record_event(self):
+        self.log.append("recorded")
+        return self
+
+    def wait_event(self, event):
+        self.log.append("waited")
+
+
+def test_joining_waits_for_the_streams_of_the_passes_and_serving_does_not(network, images, monkeypatch):
+    """No GPU needed: tensors that say that they are CUDA's, and streams that only record."""
+    log = []
+    stream = Stream(log)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device=None: stream)
+
+    class Cuda(torch.Tensor):
+        is_cuda = True
+
+    with watch(network, ["0", "3"]) as watched, torch.no_grad():
+        network(images.as_subclass(Cuda))
+        columns = watched.take()
+        assert log == ["recorded"]
+        np.asarray(columns)
+        assert log == ["recorded", "waited"]
+
+
+def test_it_leaves_no_trace(network, images):
+    def describe():
+        return [
+            {key: len(value) if key.endswith("_hooks") else None for key, value in vars(module).items()}
+            for module in network.modules()
+        ]
+
+    before, state = describe(), network.state_dict()
     watched = watch(network, ["0", "3"])
+    assert network.state_dict().keys() == state.keys()
+    network(images)
     watched.remove()
     watched.remove()
-    assert [len(module._forward_hooks) for module in network.modules()] == before
-    network(torch.zeros(2, 1, 8, 8))
-    with pytest.raises(InvalidDataError, match="no forward pass went through layer '0'"):
+    assert describe() == before
+    watched.take()
+    network(images)
+    with pytest.raises(InvalidDataError, match="no forward pass went through a watched layer"):
         watched.take()
 
 
-def test_statistics_are_taken_once(network):
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda network: pickle.loads(pickle.dumps(network))])
+def test_a_copy_of_a_watched_network_is_not_watched(network, images, duplicate):
+    with watch(network, ["0", "3"]) as watched, torch.no_grad():
+        other = duplicate(network)
+        assert torch.equal(other(images), network(images))
+        watched.take()
+        other(images)
+        assert np.isnan(taken(watched, rows=7)).all()
+
+
+def test_columns_are_taken_once(network, images):
     with watch(network, ["3"]) as watched:
-        network(torch.zeros(2, 1, 8, 8))
+        network(images)
         watched.take()
         with pytest.raises(InvalidDataError):
             watched.take()
 
 
-def test_threads_do_not_see_each_other(network):
+def test_threads_do_not_see_each_other(network, images):
     with watch(network, ["3"]) as watched:
-        network(torch.zeros(2, 1, 8, 8))
+        network(images)
 
         def other() -> None:
-            network(torch.zeros(9, 1, 8, 8))
+            network(images[:2])
             shapes.append(watched.take().shape)
 
         shapes: list[tuple[int, ...]] = []
         thread = threading.Thread(target=other)
         thread.start()
         thread.join()
-        assert shapes == [(9, 2)]
-        assert watched.take().shape == (2, 2)
-
-
-def test_a_layer_that_answers_with_a_tuple_gives_its_first_output():
-    network = nn.Sequential(nn.LSTM(3, 4, batch_first=True))
-    with watch(network, ["0"]) as watched:
-        output, _ = network(torch.randn(6, 5, 3))
-        np.testing.assert_allclose(
-            watched.take()[:, 0], output.detach().flatten(1).mean(1).numpy(), rtol=1e-4, atol=1e-6
-        )
+        assert shapes == [(2, 2)]
+        assert watched.take().shape == (7, 2)
 
 
 @pytest.mark.parametrize(
@@ -104,3 +505,18 @@ def test_a_layer_that_answers_with_a_tuple_gives_its_first_output():
 def test_bad_layers_are_refused(network, layers, message):
     with pytest.raises(InvalidParameterError, match=message):
         watch(network, layers)
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"units": True}, "units must be a number from 0 to 256, got True"),
+        ({"units": MOST_COLUMNS + 1}, "units must be"),
+        ({"projection": -1}, "projection must be a number from 0 to 256, got -1"),
+        ({"axis": 0}, "axis must be"),
+        ({"moments": False}, "layers must be watched by moments, units or projection, got 'x'"),
+    ],
+)
+def test_bad_choices_are_refused(choice, message):
+    with pytest.raises(InvalidParameterError, match=message):
+        Layer("x", **choice)

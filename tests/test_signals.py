@@ -1,12 +1,20 @@
-"""Rows whose signals are computed later, for many requests at once."""
+"""Values of signals, computed at once or later for many requests together."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from driftlead.errors import InvalidDataError
-from driftlead.signals import DeferredColumns, SignalRows, join_rows
+from driftlead.errors import InvalidDataError, InvalidParameterError
+from driftlead.signals import (
+    DeferredColumns,
+    SignalRows,
+    classification_columns,
+    classification_values,
+    feature_signals,
+    join_rows,
+)
 
 
 class Doubling:
@@ -21,7 +29,7 @@ class Doubling:
 
     def of(self, values) -> DeferredColumns:
         values = np.asarray(values, dtype=np.float32)
-        return DeferredColumns(values.shape, values, self.compute)
+        return DeferredColumns(values.shape, values, self.compute, values.nbytes)
 
 
 def test_neighbours_of_one_composition_are_computed_together():
@@ -72,9 +80,30 @@ def test_columns_that_do_not_fit_are_refused(columns):
         ([np.zeros(2)], "same number of signals"),
         ([np.array([["a"]])], "signals must be numbers"),
         ([np.array([[1j]])], "signals must be numbers"),
-        ([SignalRows(DeferredColumns((2, 1), None, lambda _: np.zeros((2, 2))))], r"\(2, 1\), got \(2, 2\)"),
+        (
+            [SignalRows(DeferredColumns((2, 1), None, lambda _: np.zeros((2, 2)), 0))],
+            r"\(2, 1\), got \(2, 2\)",
+        ),
     ],
 )
 def test_batches_that_do_not_fit_are_refused(batches, message):
     with pytest.raises(InvalidDataError, match=message):
         join_rows(batches)
+
+
+def test_a_classifiers_signals_are_those_of_each_row_and_missing_where_a_probability_is():
+    probabilities = np.random.default_rng(0).dirichlet([0.2] * 5, size=50)
+    probabilities[0] = [0, 1, 0, 0, 0]
+    probabilities[1, 2] = np.nan
+    values = classification_values(probabilities)
+    assert np.isnan(values[1]).all()
+    rows = np.delete(probabilities, 1, axis=0)
+    expected = np.column_stack([rows.max(1), stats.entropy(rows, axis=1), rows.argmax(1)])
+    np.testing.assert_allclose(np.delete(values, 1, axis=0), expected, atol=1e-12)
+    parts = [SignalRows(classification_columns(part)) for part in np.array_split(probabilities, 7)]
+    np.testing.assert_array_equal(join_rows(parts), values)
+
+
+def test_a_categorical_feature_must_be_a_feature():
+    with pytest.raises(InvalidParameterError, match="categorical must be among the features, got 'b'"):
+        feature_signals(["a"], categorical=["b"])

@@ -7,13 +7,14 @@ at once they travel as `SignalRows`, and `join_rows` computes those of many requ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import entr
 
 from driftlead.errors import InvalidDataError, InvalidParameterError
 
@@ -22,11 +23,12 @@ __all__ = [
     "Kind",
     "Signal",
     "SignalRows",
-    "activation_signals",
+    "classification_columns",
     "classification_signals",
     "classification_values",
     "feature_signals",
     "join_rows",
+    "regression_signals",
 ]
 
 Kind = Literal["numeric", "categorical"]
@@ -65,39 +67,44 @@ class Signal:
             raise InvalidParameterError("kind", "one of " + ", ".join(get_args(Kind)), self.kind)
 
 
-def feature_signals(names: Sequence[str]) -> tuple[Signal, ...]:
-    """Signals of a model's inputs, one per feature.
+def feature_signals(names: Sequence[str], categorical: Collection[str] = ()) -> tuple[Signal, ...]:
+    """Signals of a model's inputs, one per feature; a missing value is NaN in either kind.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The features, in the order of their columns.
+    categorical : collection of str
+        Those of them that hold categories, coded as whole numbers.
+
+    Raises
+    ------
+    InvalidParameterError
+        When ``categorical`` names a feature that is not among ``names``.
 
     Examples
     --------
-    >>> feature_signals(["age"])
-    (Signal(name='feature:age', kind='numeric'),)
+    >>> feature_signals(["age", "country"], categorical=["country"])
+    (Signal(name='feature:age', kind='numeric'), Signal(name='feature:country', kind='categorical'))
     """
-    return tuple(Signal(f"feature:{name}") for name in names)
-
-
-def activation_signals(layers: Sequence[str]) -> tuple[Signal, ...]:
-    """Signals of a network's layers: mean and standard deviation of each layer's output, per row.
-
-    Examples
-    --------
-    >>> [signal.name for signal in activation_signals(["hidden"])]
-    ['activation:hidden.mean', 'activation:hidden.std']
-    """
+    for name in categorical:
+        if name not in names:
+            raise InvalidParameterError("categorical", "among the features", name)
     return tuple(
-        Signal(f"activation:{layer}.{statistic}") for layer in layers for statistic in ("mean", "std")
+        Signal(f"feature:{name}", "categorical" if name in categorical else "numeric") for name in names
     )
 
 
-def classification_signals() -> tuple[Signal, Signal]:
-    """Signals of a classifier's output: the confidence in the predicted class, and the class.
+def classification_signals() -> tuple[Signal, Signal, Signal]:
+    """Signals of a classifier's output: confidence in the predicted class, entropy, and the class.
 
     Examples
     --------
     >>> [signal.name for signal in classification_signals()]
-    ['prediction:confidence', 'prediction:class']
+    ['prediction:confidence', 'prediction:entropy', 'prediction:class']
     """
-    return Signal("prediction:confidence"), Signal("prediction:class", "categorical")
+    names = ("prediction:confidence", "prediction:entropy")
+    return Signal(names[0]), Signal(names[1]), Signal("prediction:class", "categorical")
 
 
 def classification_values(probabilities: ArrayLike) -> NDArray[np.float64]:
@@ -110,8 +117,9 @@ def classification_values(probabilities: ArrayLike) -> NDArray[np.float64]:
 
     Returns
     -------
-    ndarray, shape (rows, 2)
-        The largest probability and the index of its class.
+    ndarray, shape (rows, 3)
+        The largest probability; the entropy −Σ p ln p in nats, from 0 to ln n_classes; the index of the
+        likeliest class. NaN throughout where a probability is.
 
     Raises
     ------
@@ -120,21 +128,55 @@ def classification_values(probabilities: ArrayLike) -> NDArray[np.float64]:
 
     Examples
     --------
-    >>> classification_values([[0.1, 0.9], [0.75, 0.25]])
-    array([[0.9 , 1.  ],
-           [0.75, 0.  ]])
+    >>> classification_values([[0.0, 1.0], [0.75, 0.25]]).round(3)
+    array([[1.   , 0.   , 1.   ],
+           [0.75 , 0.562, 0.   ]])
     """
     matrix = np.asarray(probabilities, dtype=np.float64)
     if matrix.ndim != 2 or matrix.shape[1] == 0:
         raise InvalidDataError(f"probabilities must have shape (rows, n_classes), got {matrix.shape}")
-    classes = matrix.argmax(axis=1)
-    return np.column_stack([matrix[np.arange(len(matrix)), classes], classes])
+    confidence = matrix.max(axis=1)
+    classes = np.where(np.isnan(confidence), np.nan, matrix.argmax(axis=1))
+    return np.column_stack([confidence, entr(matrix).sum(axis=1), classes])
+
+
+def classification_columns(probabilities: NDArray[Any]) -> DeferredColumns:
+    """Values of `classification_signals`, computed later.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (rows, n_classes)
+        Probability of each class. It is kept, not copied, and must not change afterwards.
+
+    Returns
+    -------
+    DeferredColumns, shape (rows, 3)
+    """
+    return DeferredColumns(
+        (len(probabilities), 3), probabilities, _classification_of_all, probabilities.nbytes
+    )
+
+
+def _classification_of_all(parts: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
+    return classification_values(np.concatenate(parts))
+
+
+def regression_signals() -> tuple[Signal]:
+    """Signals of a regression's output: the predicted value, a column that needs no computation.
+
+    Examples
+    --------
+    >>> [signal.name for signal in regression_signals()]
+    ['prediction:value']
+    """
+    return (Signal("prediction:value"),)
 
 
 # --- rows whose signals are not computed yet ---------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+# Not frozen: one is made for every request, and a frozen one takes three times as long.
+@dataclass(slots=True, eq=False)
 class DeferredColumns:
     """Some columns of signals of some rows, to be computed when there is time.
 
@@ -148,11 +190,17 @@ class DeferredColumns:
         From the contents of several batches to their columns, an array of shape (all rows, columns) with
         the batches in their order. Batches whose ``compute`` is equal are computed in one call, in whatever
         thread calls `join_rows`.
+    nbytes : int
+        Memory that the content takes.
     """
 
     shape: tuple[int, int]
     content: Any
     compute: Callable[[Sequence[Any]], NDArray[Any]]
+    nbytes: int
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(SignalRows(self), dtype=dtype)
 
 
 class SignalRows:
@@ -175,10 +223,11 @@ class SignalRows:
 
     Examples
     --------
-    >>> doubled = DeferredColumns((2, 1), np.array([[1.0], [2.0]]), lambda parts: 2 * np.concatenate(parts))
+    >>> values = np.array([[1.0], [2.0]])
+    >>> doubled = DeferredColumns((2, 1), values, lambda parts: 2 * np.concatenate(parts), values.nbytes)
     >>> rows = SignalRows(np.array([[5.0], [6.0]]), doubled)
-    >>> len(rows), rows.shape
-    (2, (2, 2))
+    >>> len(rows), rows.shape, rows.nbytes
+    (2, (2, 2), 32)
     >>> np.asarray(rows)
     array([[5., 2.],
            [6., 4.]])
@@ -187,14 +236,27 @@ class SignalRows:
     __slots__ = ("columns", "shape")
 
     def __init__(self, *columns: NDArray[Any] | DeferredColumns) -> None:
-        shapes = [part.shape for part in columns]
-        if len({shape[:1] for shape in shapes}) != 1 or {len(shape) for shape in shapes} != {2}:
-            raise InvalidDataError(f"columns must be tables with the same number of rows, got {shapes}")
         self.columns = columns
-        self.shape: tuple[int, int] = (shapes[0][0], sum(shape[1] for shape in shapes))
+        try:
+            rows, width = columns[0].shape
+            for part in columns[1:]:
+                others, further = part.shape
+                width += further
+                if others != rows:
+                    raise ValueError
+        except (ValueError, IndexError):
+            shapes = [part.shape for part in columns]
+            message = f"columns must be tables with the same number of rows, got {shapes}"
+            raise InvalidDataError(message) from None
+        self.shape: tuple[int, int] = (rows, width)
 
     def __len__(self) -> int:
         return self.shape[0]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the columns take, or what they will be computed from."""
+        return sum([part.nbytes for part in self.columns])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return join_rows([self]).astype(dtype or np.float64, copy=False)

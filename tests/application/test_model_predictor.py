@@ -3,10 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.stats import entropy
 
 from dataloader import load
+from driftlead.activations import Layer
 from driftlead.errors import InvalidDataError, InvalidParameterError
 from driftlead.service.predictor import Predictor
+from driftlead.signals import join_rows
 from model.predictor import TorchPredictor
 
 
@@ -45,15 +48,31 @@ def test_outputs_and_signals_are_what_the_network_did(predictor, trained, images
     assert answer.outputs["probabilities"].dtype == np.float32
     assert np.array_equal(answer.outputs["label"], expected.argmax(1))
     assert answer.outputs["label"].dtype == np.int64
+    assert np.array_equal(answer.scores, answer.outputs["probabilities"])
     column = {signal.name: index for index, signal in enumerate(predictor.signals)}
-    assert len(column) == answer.signals.shape[1] == 64 + 2 * 3 + 2
-    assert np.array_equal(answer.signals[:, column["feature:pixel_3_4"]], images[:40, 3, 4])
+    signals = np.asarray(answer.signals)
+    assert len(column) == signals.shape[1] == 64 + 2 * 3 + 3
+    assert np.array_equal(signals[:, column["feature:pixel_3_4"]], images[:40, 3, 4])
     flat = hidden.flatten(1).double().numpy()
-    assert np.allclose(answer.signals[:, column["activation:conv1.mean"]], flat.mean(1), rtol=1e-4)
-    assert np.allclose(answer.signals[:, column["activation:conv1.std"]], flat.std(1), rtol=1e-4)
-    assert np.allclose(answer.signals[:, column["prediction:confidence"]], expected.max(1), atol=1e-6)
-    assert np.array_equal(answer.signals[:, column["prediction:class"]], expected.argmax(1))
+    assert np.allclose(signals[:, column["activation:conv1.mean"]], flat.mean(1), rtol=1e-4)
+    assert np.allclose(signals[:, column["activation:conv1.std"]], flat.std(1), rtol=1e-4)
+    assert np.allclose(signals[:, column["prediction:confidence"]], expected.max(1), atol=1e-6)
+    assert np.allclose(signals[:, column["prediction:entropy"]], entropy(expected, axis=1), atol=1e-5)
+    assert np.array_equal(signals[:, column["prediction:class"]], expected.argmax(1))
     assert predictor.signals[column["prediction:class"]].kind == "categorical"
+
+
+def test_a_request_computes_no_signals(predictor, images, monkeypatch):
+    """They are for the monitor's thread, many requests at once."""
+    computed = []
+    reduce = Layer.reduce
+    monkeypatch.setattr(
+        Layer, "reduce", lambda self, output: computed.append(len(output)) or reduce(self, output)
+    )
+    parts = [predictor.predict({"input": images[row : row + 1]}).signals for row in range(5)]
+    assert computed == []
+    assert join_rows(parts).shape == (5, len(predictor.signals))
+    assert computed == [5] * 3
 
 
 def test_sure_predictions_do_not_tie(trained, images):
@@ -61,15 +80,17 @@ def test_sure_predictions_do_not_tie(trained, images):
     surer = {key: value * 3 if key.startswith("output.") else value for key, value in trained.weights.items()}
     answer = TorchPredictor(replace(trained, weights=surer)).predict_all(images)
     assert np.mean(answer.outputs["probabilities"].max(axis=1) == 1) > 0.5
-    confidence = answer.signals[:, -2]
-    assert len(np.unique(confidence)) > 0.95 * len(confidence)
+    for signal in (-3, -2):
+        assert len(np.unique(answer.signals[:, signal])) > 0.95 * len(images)
 
 
 def test_the_batch_does_not_change_a_row(predictor, images):
     whole = predictor.predict({"input": images[:30]})
     single = [predictor.predict({"input": images[row : row + 1]}) for row in range(30)]
-    assert np.allclose(whole.signals, np.concatenate([each.signals for each in single]), rtol=1e-4, atol=1e-5)
+    joined = join_rows([each.signals for each in single])
+    assert np.allclose(whole.signals, joined, rtol=1e-4, atol=1e-5)
     parts = predictor.predict_all(images[:30], batch_size=7)
+    assert np.array_equal(parts.scores, parts.outputs["probabilities"])
     assert np.allclose(whole.signals, parts.signals, rtol=1e-4, atol=1e-5)
     assert np.array_equal(whole.outputs["label"], parts.outputs["label"])
 

@@ -136,7 +136,7 @@ def test_a_table_by_editing_the_configuration_alone(run, iris_csv):
     ]
     answer = predictor.predict({"input": np.array([[np.nan, 3.0, np.nan, 0.2]], np.float32)})
     assert np.isfinite(answer.outputs["probabilities"]).all()
-    assert np.isnan(answer.signals[0, :4]).tolist() == [True, False, True, False]
+    assert np.isnan(np.asarray(answer.signals)[0, :4]).tolist() == [True, False, True, False]
 
 
 @pytest.mark.parametrize(("mode", "shape"), [("grayscale", (8, 8)), ("rgb", (8, 8, 3))])

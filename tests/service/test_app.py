@@ -317,7 +317,7 @@ def test_missing_values_reach_the_monitor_as_such(make_service):
     service.monitor.start()
     service.monitor.close()
     counts = service.monitor.snapshot().bin_counts
-    assert [int(count[-1]) for count in counts] == [0, 1, 0, 0, 0]
+    assert [int(count[-1]) for count in counts] == [0, 1, 0, 0, 0, 0]
 
 
 def test_a_broken_monitor_does_not_break_the_answer(make_service, monkeypatch, caplog):

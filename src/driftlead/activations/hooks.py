@@ -1,0 +1,312 @@
+"""Forward hooks that copy what layers put out, and the columns that are computed from the copies."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from driftlead.activations.layers import Layer
+from driftlead.errors import InvalidDataError, InvalidParameterError
+from driftlead.signals import DeferredColumns, Signal
+
+__all__ = ["LARGEST_KEPT", "ActivationWatch", "watch"]
+
+_log = logging.getLogger(__name__)
+
+#: Elements of a layer's output in one forward pass that are kept; a larger output is reduced at once.
+LARGEST_KEPT = 131_072
+
+# Bytes reduced at once: enough to spread the cost of a call, few enough that what lies between stays in a
+# CPU's cache; beyond it, a row takes up to seven times as long.
+_BLOCK_BYTES = 1_048_576
+
+
+def watch(module: nn.Module, layers: Sequence[str | Layer]) -> ActivationWatch:
+    """Watch the outputs of some of a network's layers.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The network, in training or evaluation mode, on any device, compiled or not.
+    layers : sequence of str or Layer
+        Names of submodules, as `torch.nn.Module.named_modules` spells them, watched by mean and standard
+        deviation; a `Layer` chooses otherwise.
+
+    Returns
+    -------
+    ActivationWatch
+        Holds the last forward pass of the calling thread; a context manager that removes its hooks.
+
+    Raises
+    ------
+    InvalidParameterError
+        When a layer does not exist, is named twice, or is TorchScript, which calls no hooks.
+
+    Notes
+    -----
+    Axis 0 of an output holds the rows. Of a tuple, list or mapping the first tensor is watched; of a module
+    that runs several times in a pass, the last run. Watch a network before `torch.compile`: what is compiled
+    without hooks does not call them later. A captured CUDA graph replays without calling any.
+
+    Examples
+    --------
+    >>> _ = torch.manual_seed(0)
+    >>> network = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+    >>> with watch(network, ["0", Layer("1", units=4)]) as watched:
+    ...     _ = network(torch.ones(5, 3))
+    ...     np.asarray(watched.take()).shape
+    (5, 8)
+    >>> [signal.name for signal in watched.signals][:3]
+    ['activation:0.mean', 'activation:0.std', 'activation:1.mean']
+    """
+    return ActivationWatch(module, layers)
+
+
+# What was kept of one layer's output: the tensor, whether it is reduced already, and its CUDA stream.
+_Output = tuple[torch.Tensor, bool, Any]
+
+
+class _Pass(NamedTuple):
+    """One forward pass: what was kept of each layer that took part, and events that say when it is there."""
+
+    rows: int
+    outputs: dict[str, _Output]
+    events: list[Any]
+    nbytes: int
+
+
+class _Seen(threading.local):
+    """The outputs of each thread's current pass: forward passes may run in several threads at once."""
+
+    def __init__(self) -> None:
+        self.outputs: dict[str, _Output] = {}
+
+
+class ActivationWatch:
+    """The hooks of one network and what they saw last; made by `watch`.
+
+    Attributes
+    ----------
+    signals : tuple of Signal
+        Those of each layer, in the order of ``layers``.
+    """
+
+    def __init__(self, module: nn.Module, layers: Sequence[str | Layer]) -> None:
+        # A compiled network wraps the one that was written, whose names are those that people know.
+        module = getattr(module, "_orig_mod", module)
+        self._layers = tuple(Layer(layer) if isinstance(layer, str) else layer for layer in layers)
+        self.signals: tuple[Signal, ...] = tuple(s for layer in self._layers for s in layer.signals)
+        modules = _find_modules(module, [layer.name for layer in self._layers])
+        self._width = len(self.signals)
+        self._seen = _Seen()
+        self._errors = Counter({layer.name: 0 for layer in self._layers})
+        self._error_lock = threading.Lock()
+        self._handles = [
+            found.register_forward_hook(_Recorder(self._seen, layer, self._count_error))
+            for layer, found in zip(self._layers, modules, strict=True)
+        ]
+        if modules:
+            self._handles.append(module.register_forward_pre_hook(_Start(self._seen)))
+
+    @property
+    def errors(self) -> dict[str, int]:
+        """Forward passes, by layer, whose output could not be watched; its columns are NaN."""
+        with self._error_lock:
+            return dict(self._errors)
+
+    def take(self, rows: int | None = None) -> DeferredColumns:
+        """Return the columns of this thread's last forward pass, to be computed later, and forget the pass.
+
+        Parameters
+        ----------
+        rows : int, optional
+            Rows of the pass, by default those of the first layer that took part in it.
+
+        Returns
+        -------
+        DeferredColumns, shape (rows, n_signals)
+            In the order of `signals`. A layer that took no part in the pass, had another number of rows or
+            could not be reduced has NaN. `numpy.asarray` computes them at once.
+
+        Raises
+        ------
+        InvalidDataError
+            When ``rows`` is not given and no watched layer ran in this thread since the last call.
+        """
+        outputs, self._seen.outputs = self._seen.outputs, {}
+        if rows is None:
+            if self._layers and not outputs:
+                raise InvalidDataError(
+                    "no forward pass went through a watched layer in this thread since the last take(); "
+                    "a network compiled before watch() needs torch.compiler.reset() after it"
+                )
+            rows = len(next(iter(outputs.values()))[0]) if outputs else 0
+        nbytes = 0
+        streams = set()
+        for tensor, _, stream in outputs.values():
+            nbytes += tensor.nbytes
+            if tensor.is_cuda:
+                streams.add(stream or torch.cuda.current_stream(tensor.device))
+        # Work on other streams may read what was kept once these events have happened.
+        events = [stream.record_event() for stream in streams] if streams else []
+        seen = _Pass(rows, outputs, events, nbytes)
+        return DeferredColumns((rows, self._width), seen, self._compute, nbytes)
+
+    def remove(self) -> None:
+        """Remove the hooks; the network is as it was before `watch`. What was taken can still be computed."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    def __enter__(self) -> ActivationWatch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+    @torch.inference_mode()
+    def _compute(self, passes: Sequence[_Pass]) -> NDArray[Any]:
+        """Compute the columns of several passes, and copy them to the host once."""
+        for event in [event for each in passes for event in each.events]:
+            torch.cuda.current_stream(event.device).wait_event(event)
+        if not self._layers:
+            return np.empty((sum([each.rows for each in passes]), 0))
+        kept = (tensor for each in passes for tensor, _, _ in each.outputs.values())
+        device = next((tensor.device for tensor in kept), torch.device("cpu"))
+        table = []
+        for block in _blocks(passes):
+            columns = [self._columns(layer, block, device) for layer in self._layers]
+            table.append(torch.cat(columns, dim=1))
+        return torch.cat(table).cpu().numpy()
+
+    def _columns(self, layer: Layer, passes: Sequence[_Pass], device: torch.device) -> torch.Tensor:
+        """Compute one layer's columns of several passes: in one go, where their outputs allow it."""
+        try:
+            return _reduce_together(layer, passes).to(device)
+        except Exception:
+            if len(passes) > 1:
+                return torch.cat([self._columns(layer, [each], device) for each in passes])
+            if layer.name in passes[0].outputs:
+                self._count_error(layer)
+            return torch.full((passes[0].rows, len(layer.signals)), torch.nan, device=device)
+
+    def _count_error(self, layer: Layer) -> None:
+        with self._error_lock:
+            self._errors[layer.name] += 1
+            first = self._errors[layer.name] == 1
+        if first:
+            # Once per layer: a fault that repeats with every pass must not flood the log.
+            _log.exception("layer %r cannot be watched; further failures are only counted", layer.name)
+
+
+# --- hooks -------------------------------------------------------------------------------------------
+
+
+class _Hook:
+    """A hook of one network. It does not watch copies of it: copied or pickled along, it does nothing."""
+
+    def __call__(self, _module: nn.Module, _inputs: object, output: Any = None) -> None:
+        return
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Hook, ()
+
+
+class _Start(_Hook):
+    """Before a pass: what an interrupted one left behind is not the next one's."""
+
+    def __init__(self, seen: _Seen) -> None:
+        self._seen = seen
+
+    def __call__(self, _module: nn.Module, _inputs: object, output: Any = None) -> None:
+        self._seen.outputs.clear()
+
+
+class _Recorder(_Hook):
+    """After a layer: keep its output. Whatever goes wrong here, the forward pass goes on."""
+
+    def __init__(self, seen: _Seen, layer: Layer, count_error: Callable[[Layer], None]) -> None:
+        self._seen = seen
+        self._layer = layer
+        self._name = layer.name
+        self._count_error = count_error
+
+    def __call__(self, _module: nn.Module, _inputs: object, output: Any = None) -> None:
+        try:
+            tensor = _first_tensor(output)
+            if tensor.requires_grad:
+                tensor = tensor.detach()
+            # A copy, because what follows may work in place; it takes a fraction of a reduction's time.
+            reduced = tensor.numel() > LARGEST_KEPT
+            kept = self._layer.reduce(tensor) if reduced else tensor.clone()
+            stream = _current_stream(tensor) if tensor.is_cuda else None
+            self._seen.outputs[self._name] = (kept, reduced, stream)
+        except Exception:
+            self._count_error(self._layer)
+
+
+def _first_tensor(output: Any) -> torch.Tensor:
+    """Find the output proper: attention and recurrent layers carry it first, other models by name."""
+    while not isinstance(output, torch.Tensor):
+        if isinstance(output, Mapping):
+            output = next(iter(output.values()))
+        elif isinstance(output, tuple | list):
+            output = output[0]
+        else:
+            raise InvalidDataError(f"a layer's output must hold tensors, got {type(output).__name__}")
+    if output.layout is not torch.strided:
+        raise InvalidDataError(f"a layer's output must be dense, got {output.layout}")
+    return output
+
+
+# --- the network's side and the joining side ---------------------------------------------------------
+
+
+def _find_modules(module: nn.Module, names: Sequence[str]) -> list[nn.Module]:
+    known = dict(module.named_modules(remove_duplicate=False))
+    for name in names:
+        if name not in known or not name:
+            listed = ", ".join(each for each in known if each)
+            raise InvalidParameterError("layers", f"among the network's layers ({listed})", name)
+        if isinstance(known[name], torch.jit.ScriptModule):
+            rule = "run by Python (TorchScript calls no hooks: watch the network that it was made from)"
+            raise InvalidParameterError("layers", rule, name)
+    if len(set(names)) != len(names):
+        raise InvalidParameterError("layers", "without repetition", list(names))
+    return [known[name] for name in names]
+
+
+def _current_stream(tensor: torch.Tensor) -> Any:
+    # A compiler would take the stream of its own run for that of every later one.
+    return None if torch.compiler.is_compiling() else torch.cuda.current_stream(tensor.device)
+
+
+def _blocks(passes: Sequence[_Pass]) -> Iterator[list[_Pass]]:
+    block: list[_Pass] = []
+    nbytes = 0
+    for each in passes:
+        if block and nbytes + each.nbytes > _BLOCK_BYTES:
+            yield block
+            block, nbytes = [], 0
+        block.append(each)
+        nbytes += each.nbytes
+    yield block
+
+
+def _reduce_together(layer: Layer, passes: Sequence[_Pass]) -> torch.Tensor:
+    """Reduce the outputs of several passes at once; raises unless all are there and alike."""
+    outputs = [each.outputs[layer.name] for each in passes]
+    (reduced,) = {output[1] for output in outputs}
+    tensors = [output[0] for output in outputs]
+    if [tensor.shape[0] for tensor in tensors] != [each.rows for each in passes]:
+        raise InvalidDataError(f"layer {layer.name!r} must have an output for each row of the pass")
+    together = torch.cat(tensors)
+    return together if reduced else layer.reduce(together)
