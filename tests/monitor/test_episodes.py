@@ -143,6 +143,10 @@ def test_drift_of_one_signal_from_its_first_alarm_to_quiet(profile, settings, rn
     assert resolved.resolution == "quiet"
     assert resolved.resolved_row == resolved.last_alarm_row + settings.window
     assert [signal.signal for signal in resolved.signals] == ["feature:a"]
+    # Of the rows after the last alarm, which are as before, only those up to the next refresh are counted.
+    drifted = resolved.last_alarm_row - resolved.change_row + 1
+    assert drifted <= sum(resolved.signals[0].counts_after) <= drifted + settings.window // 16
+    assert resolved.signals[0].first_alarm_row == opened.opened_row
     assert set(resolved.signals[0].peaks) == {"page_hinkley", "incremental_ks", "nmddm"}
     assert all(peak > 1 for peak in resolved.signals[0].peaks.values())
     assert watched.tracker.open_id is None
@@ -304,6 +308,29 @@ def test_an_open_episode_goes_on_after_a_restart_as_if_nothing_had_happened(prof
         events += expected
     assert kinds(events) == ["updated", "resolved"]
     assert events[-1].episode.acknowledged_by == "ada"
+
+
+def test_a_signal_that_joined_before_a_restart_is_told_of_after_it():
+    rows = Alike()
+    tracker = rows.tracker(quiet_rows=160)
+    tracker.advance(1, 0.0, [alarm(1, 0)], rows)
+    tracker.advance(2, 0.0, [alarm(2, 1)], rows)
+    restored = rows.restored(stored(tracker.state()), quiet_rows=160)
+    for row in range(3, 200):
+        events = tracker.advance(row, 0.0, (), rows)
+        assert restored.advance(row, 0.0, (), rows) == events
+        assert kinds(events) == {11: ["updated"], 162: ["resolved"]}.get(row, [])
+
+
+def test_the_time_of_a_change_before_a_restart_is_known_after_it():
+    rows = Alike()
+    rows.bins = lambda signal: np.repeat([0, 1, 0], [5, 45, 50])  # the change is 50 rows back
+    tracker = rows.tracker()
+    for row in range(1, 99):
+        tracker.advance(row, row * 10.0, (), rows)
+    restored = rows.restored(stored(tracker.state()))
+    (opened,) = restored.advance(100, 5_000.0, [alarm(100)], rows)
+    assert (opened.episode.change_row, opened.episode.changed_at) == (51, 510.0)
 
 
 def test_a_restart_may_change_the_quiet_rows():

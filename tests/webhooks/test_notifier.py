@@ -110,6 +110,23 @@ def test_waits_double_up_to_an_hour_until_the_message_is_too_old(messages, recei
     assert "webhook 'ops' did not take a message: the answer was 500" in caplog.text
 
 
+def test_a_success_ends_the_growth_of_waits_and_a_restart_does_not(messages, receiver):
+    receiver.answers = [status(500), status(500), status(200), status(500)]
+    messages.add("ops")
+    notifying = notifier(messages, receiver)
+    for later in (0.0, 100.0, 200.0):
+        notifying.deliver_due(NOW + later)
+    messages.add("ops", at=NOW + 300.0)
+    notifying.deliver_due(NOW + 300.0)
+    (wait,) = messages.due.values()
+    assert 2.5 <= wait - NOW - 300.0 <= 5.0
+    for later in (400.0, 500.0, 600.0):
+        restarted = notifier(messages, receiver)
+        restarted.deliver_due(NOW + later)
+    (wait,) = messages.due.values()
+    assert 20.0 <= wait - NOW - 600.0 <= 40.0
+
+
 def test_a_webhook_that_is_gone_gets_no_second_attempt(messages, receiver):
     receiver.answers = [status(410)]
     messages.add("ops")

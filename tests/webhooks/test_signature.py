@@ -43,6 +43,7 @@ def test_a_secret_can_be_replaced_while_messages_are_under_way():
     headers = signed_headers("msg_1", NOW, b"{}", f"{new} {old}")
     for secret in (old, new, f"{old} {new}"):
         verify(b"{}", headers, secret, now=NOW)
+    verify(b"{}", signed_headers("msg_1", NOW, b"{}", new), f"{old} {new}", now=NOW)
     with pytest.raises(InvalidDataError, match="signature is not right"):
         verify(b"{}", headers, new_secret(), now=NOW)
 

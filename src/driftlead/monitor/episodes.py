@@ -86,8 +86,8 @@ class EpisodeTracker:
         self._profile = profile
         self._bins = tuple(bins)
         self._rows = 0
+        self._rows_per_mark = max(1, quiet_rows // _MARKS_PER_QUIET_PERIOD)
         self._marks: deque[tuple[int, float]] = deque(maxlen=_MARKS)
-        self._next_mark = 0
         # The open episode, its signals apart; what it gathers about them; when that is to be looked at next.
         self._episode: Episode | None = None
         self._drifted = self._none_drifted()
@@ -128,9 +128,8 @@ class EpisodeTracker:
             signals, at most 16 times per ``quiet_rows``.
         """
         self._rows = rows
-        if rows >= self._next_mark:
+        if not self._marks or rows >= self._marks[-1][0] + self._rows_per_mark:
             self._marks.append((rows, now))
-            self._next_mark = rows + max(1, self.quiet_rows // _MARKS_PER_QUIET_PERIOD)
         if self._episode is None and not activity:
             return []
         events = []
@@ -185,7 +184,6 @@ class EpisodeTracker:
             "rows": self._rows,
             "mark_rows": np.array([row for row, _ in self._marks], dtype=np.int64),
             "mark_times": np.array([at for _, at in self._marks], dtype=np.float64),
-            "next_mark": self._next_mark,
             "episode": None if self._episode is None else self._episode.to_document(),
             "drifted": self._drifted.state(),
             "refresh_row": self._refresh_row,
@@ -214,7 +212,6 @@ class EpisodeTracker:
                 raise StateError(f"episodes have version {version}; this driftlead reads up to {_VERSION}")
             tracker._rows = int(state["rows"])
             tracker._marks.extend(zip(state["mark_rows"].tolist(), state["mark_times"].tolist(), strict=True))
-            tracker._next_mark = int(state["next_mark"])
             if state["episode"] is not None:
                 tracker._episode = replace(Episode.from_document(state["episode"]), quiet_rows=quiet_rows)
             tracker._drifted.restore(state["drifted"])

@@ -149,8 +149,8 @@ def deliver(webhook: Webhook, message_id: str, body: Mapping[str, Any], now: flo
 
 async def _first_answer(requests: Sequence[httpx.Request], timeout: float) -> int:
     """Return the status of the first request that finds a connection."""
-    # The transport alone: a client would log whole addresses.
-    transport = httpx.AsyncHTTPTransport(verify=_tls(), trust_env=False)
+    # The transport alone: a client would log whole addresses, and use the environment's proxies.
+    transport = httpx.AsyncHTTPTransport(verify=_tls())
     async with asyncio.timeout(timeout), transport:
         for request in requests[:-1]:
             try:
