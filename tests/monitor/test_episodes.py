@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -387,6 +388,13 @@ def test_an_episode_survives_json(episode):
     assert episode.signals[0].peaks == {"nmddm": None}
     with pytest.raises(InvalidDataError, match="not the document of an episode"):
         Episode.from_document({"id": "01"})
+
+
+def test_times_that_a_store_kept_count_more_than_an_older_document(episode):
+    stale = replace(episode.to_record(), acknowledged_at=6.0)
+    assert Episode.from_record(stale) == replace(episode, acknowledged_at=6.0)
+    ended = Episode.from_record(replace(stale, resolved_at=7.0))
+    assert (ended.status, ended.resolution, ended.resolved_at) == ("resolved", "closed", 7.0)
 
 
 def test_what_happened_first_stands(episode):

@@ -225,12 +225,20 @@ class Episode:
     def from_record(cls, record: EpisodeRecord) -> Episode:
         """Restore an episode that a store kept.
 
+        The record's times count: where one replica wrote the document over that of another, a store keeps
+        when the other acknowledged or ended it, but not who.
+
         Raises
         ------
         InvalidDataError
             When the record's document is none of an episode.
         """
-        return cls.from_document(record.document)
+        episode = cls.from_document(record.document)
+        if episode.acknowledged_at is None:
+            episode = replace(episode, acknowledged_at=record.acknowledged_at)
+        if record.resolved_at is not None:
+            episode = episode.resolve(record.resolved_at, episode.last_alarm_row, "closed")
+        return episode
 
 
 @dataclass(frozen=True)

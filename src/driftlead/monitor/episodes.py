@@ -17,7 +17,7 @@ from driftlead.reference import ReferenceProfile
 
 __all__ = ["EpisodeTracker"]
 
-KEPT_SIGNALS = 50
+_KEPT_SIGNALS = 50
 _VERSION = 1
 _REFRESHES = 16  # times per quiet period that the distributions of a lasting episode are taken anew
 _MARKS_PER_QUIET_PERIOD = 64
@@ -185,7 +185,7 @@ class EpisodeTracker:
             "mark_rows": np.array([row for row, _ in self._marks], dtype=np.int64),
             "mark_times": np.array([at for _, at in self._marks], dtype=np.float64),
             "episode": None if self._episode is None else self._episode.to_document(),
-            "drifted": self._drifted.state(),
+            "drifted": None if self._episode is None else self._drifted.state(),
             "refresh_row": self._refresh_row,
             "joined": self._joined,
         }
@@ -214,7 +214,7 @@ class EpisodeTracker:
             tracker._marks.extend(zip(state["mark_rows"].tolist(), state["mark_times"].tolist(), strict=True))
             if state["episode"] is not None:
                 tracker._episode = replace(Episode.from_document(state["episode"]), quiet_rows=quiet_rows)
-            tracker._drifted.restore(state["drifted"])
+                tracker._drifted.restore(state["drifted"])
             tracker._refresh_row = int(state["refresh_row"])
             tracker._joined = bool(state["joined"])
         except StateError:
@@ -278,7 +278,7 @@ class EpisodeTracker:
         return EpisodeEvent("resolved", now, resolved)
 
     def _filled(self, episode: Episode) -> Episode:
-        return replace(episode, signals=self._drifted.strongest(KEPT_SIGNALS), n_signals=len(self._drifted))
+        return replace(episode, signals=self._drifted.strongest(_KEPT_SIGNALS), n_signals=len(self._drifted))
 
     def _none_drifted(self) -> DriftedSignals:
         return DriftedSignals(self._profile, self._bins)
