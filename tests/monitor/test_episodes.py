@@ -217,6 +217,14 @@ def test_a_change_lies_no_later_than_the_first_alarm_in_a_long_batch():
     assert opened.episode.change_row == 801
 
 
+def test_a_change_lies_at_a_row_even_where_kept_rows_reach_back_further_than_counted_ones():
+    rows = Alike()
+    for row in range(1, 110):
+        (opened,) = rows.tracker().advance(row, 0.0, [alarm(row)], rows)
+        assert 1 <= opened.episode.change_row <= row
+        assert opened.episode.n_signals == 1
+
+
 def test_joining_signals_update_an_episode_and_lasting_ones_do_not():
     rows, events = Alike(), []
     tracker = rows.tracker(quiet_rows=160)

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 
+from driftlead.monitor import DriftedSignal, Episode, EpisodeEvent
 from driftlead.monitor.records import EpisodeRecord
 from driftlead.storage import SqlStore
 from driftlead.webhooks import Notifier, Webhook, new_secret, verify
@@ -54,6 +55,20 @@ def notifier(messages, *receivers, **settings):
 
 def counts(notifier):
     return {name: count for name, count in notifier.counts.items() if count}
+
+
+def test_an_episode_reaches_its_webhook_and_stays_in_the_store(messages, receiver):
+    signal = DriftedSignal(
+        *("feature:größe", 21.5, 3, 9, 9, {"nmddm": None}, ("0", "missing"), (0.75, 0.25), (7, 0)),
+        *(0.5, None, 0.25, 0.0),
+    )
+    episode = Episode("01", 5.0, 9, ("feature:größe", "nmddm"), 500, 3, 4.0, 9, 5.0, 1, (signal,), 1)
+    message = EpisodeEvent("opened", 5.0, episode).to_message(model="digits")
+    messages.save_episode(episode.to_record(), [("ops", message)])
+    notifier(messages, receiver).deliver_due(time.time())
+    assert Episode.from_record(messages.episode("01")) == episode
+    ((_, _, body),) = receiver.requests
+    assert json.loads(body) == message
 
 
 def test_500_then_200_is_delivered_once_with_one_id(messages, receiver):

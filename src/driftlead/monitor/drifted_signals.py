@@ -218,7 +218,8 @@ class DriftedSignals:
         counts_after = np.bincount(bins[len(bins) - after :], minlength=len(ratio))
         self._counts_after[own] = counts_after
         self._counts_at_change[own] = recent.counts()[own] - counts_after
-        self._change_row[signal] = rows - after + 1
+        # Never 0, which means none, even where a monitor's kept rows reach back beyond the first it counted.
+        self._change_row[signal] = max(1, rows - after + 1)
 
     def _reference_size(self, signal: int) -> int:
         return len(self._profile.samples[signal]) + int(self._profile.missing[signal])
