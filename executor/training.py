@@ -73,11 +73,10 @@ def train(settings: ModelSettings, on_epoch: Callable[[Epoch], None] = lambda ep
     artefact = _describe(network, dataset, splits, settings)
     # The same code that will serve the model takes the profile, so live values and reference agree.
     predictor = TorchPredictor(artefact)
+    prediction = predictor.predict_all(dataset.features[splits.reference])
     profile = ReferenceProfile.from_rows(
-        predictor.signals,
-        predictor.predict_all(dataset.features[splits.reference]).signals,
-        model_hash=artefact.model_hash,
-    )
+        predictor.signals, prediction.signals, model_hash=artefact.model_hash
+    ).with_quality(prediction.outputs["probabilities"], dataset.labels[splits.reference], dataset.class_names)
     artefact = replace(artefact, profile=profile)
     return Trained(artefact, holdout_quality(artefact, dataset))
 

@@ -38,6 +38,7 @@ _LOWEST = -4  # log-odds; the last bin begins at 16, where 32-bit floats below 1
 _PRIOR_TEMPERATURE = 2.0
 _LEVEL = 0.95
 _AUDIT_LEVEL = 0.999
+_ROUNDING = 0.01  # a softmax in half precision may exceed 1 by less than half of this
 
 
 @dataclass(frozen=True)
@@ -342,11 +343,11 @@ def _bins(confidences: ArrayLike) -> NDArray[np.int64]:
         raise InvalidDataError(f"confidences must be numeric ({error})") from None
     if values.ndim != 1:
         raise InvalidDataError(f"confidences must have shape (n,), got {values.shape}")
-    bad = ~((values >= 0) & (values <= 1))
+    bad = ~((values >= 0) & (values <= 1 + _ROUNDING))
     if bad.any():
         row = int(bad.argmax())
         raise InvalidDataError(f"row {row}: the confidence must be from 0 to 1, got {values[row]:g}")
-    bins = np.floor(special.logit(values)) - _LOWEST
+    bins = np.floor(special.logit(np.minimum(values, 1.0))) - _LOWEST
     return np.asarray(np.clip(bins, 0, CONFIDENCE_BINS - 1), dtype=np.int64)
 
 

@@ -54,6 +54,18 @@ def test_the_profile_is_of_the_reference_rows_as_served(trained):
         assert np.allclose(np.sort(served[:, column]), sample, rtol=1e-6)
 
 
+def test_the_profile_knows_how_good_the_model_was_on_the_reference_rows(trained):
+    data = load(trained.settings.data)
+    rows = trained.splits.reference
+    probabilities = TorchPredictor(trained).predict_all(data.features[rows]).outputs["probabilities"]
+    known = trained.profile.quality
+    assert (known.n_rows, known.class_names) == (len(rows), data.class_names)
+    wrong = probabilities.argmax(axis=1) != data.labels[rows]
+    assert known.errors.sum() == wrong.sum()
+    assert known.metrics["accuracy"] == pytest.approx(1 - wrong.mean())
+    assert known.calibration.correct.sum() == len(rows) - wrong.sum()
+
+
 def test_progress_is_told():
     epochs = []
     train(short(training={"epochs": 3, "batch_size": 256}), on_epoch=epochs.append)

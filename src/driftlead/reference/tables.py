@@ -1,0 +1,180 @@
+"""CSV and Parquet files of any size, a batch of rows at a time (extra ``tables``)."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftlead.errors import DriftleadError, InvalidDataError
+
+__all__ = ["Table", "open_table"]
+
+_BATCH_ROWS = 65_536
+Column = NDArray[np.float64] | Mapping[str | None, int]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table on disk, opened.
+
+    Attributes
+    ----------
+    path : Path
+    columns : tuple of str
+        Names of the chosen columns.
+    is_text : tuple of bool
+        Which of them hold text; the others hold numbers or booleans.
+    n_rows : int or None
+        Number of rows, where the file says it before it is read.
+    """
+
+    path: Path
+    columns: tuple[str, ...]
+    is_text: tuple[bool, ...]
+    n_rows: int | None
+    _batches: Iterator[Any] = field(repr=False)
+
+    def batches(self) -> Iterator[tuple[int, list[Column]]]:
+        """Yield the number of rows and the columns of one batch after the other, once.
+
+        A column of numbers is an array, NaN where missing; of a column of text come the different texts and
+        how often each occurs, None where missing.
+
+        Raises
+        ------
+        InvalidDataError
+            The file cannot be read on, or a value is of another type than the first megabyte of its column.
+        """
+        import pyarrow as pa
+
+        try:
+            for batch in self._batches:
+                yield (
+                    batch.num_rows,
+                    [
+                        _counts(batch.column(name)) if text else _numbers(batch.column(name))
+                        for name, text in zip(self.columns, self.is_text, strict=True)
+                    ],
+                )
+        except (pa.ArrowException, OSError) as error:
+            raise _unreadable(self.path, error) from None
+
+
+def open_table(path: Path, columns: Sequence[str] | None) -> Table:
+    """Open a file by its ending: ``.parquet``, or ``.csv`` and ``.tsv`` with names in the first line.
+
+    Parameters
+    ----------
+    path : Path
+    columns : sequence of str, optional
+        Columns to read, in this order; all by default.
+
+    Raises
+    ------
+    DriftleadError
+        pyarrow is not installed.
+    InvalidDataError
+        The file is missing, unreadable, or has another ending; a column is missing, named twice, or neither
+        numbers nor text.
+    """
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ModuleNotFoundError:
+        raise DriftleadError(f"reading {path} needs pyarrow: pip install 'driftlead[tables]'") from None
+
+    if not path.is_file():
+        raise InvalidDataError(f"{path} not found")
+    suffix = path.suffix.lower()
+    if suffix not in (".parquet", ".csv", ".tsv"):
+        raise InvalidDataError(f"{path} must end in .csv, .tsv or .parquet, got {suffix or 'no ending'!r}")
+    try:
+        if suffix == ".parquet":
+            file = parquet.ParquetFile(path, pre_buffer=False)  # which would hold the whole file in the end
+            chosen = _chosen(path, file.schema_arrow, columns)
+            batches = file.iter_batches(_BATCH_ROWS, columns=list(chosen))
+            n_rows = file.metadata.num_rows
+        else:
+            delimiter = "\t" if suffix == ".tsv" else ","
+            schema = _open_csv(path, delimiter).schema
+            chosen = _chosen(path, schema, columns)
+            # The first megabyte decides a column's type; whole numbers there may well have fractions later.
+            wider = {
+                name: pa.float64()
+                for name in chosen
+                if pa.types.is_integer(schema.field(name).type) or pa.types.is_null(schema.field(name).type)
+            }
+            batches = iter(_open_csv(path, delimiter, include_columns=list(chosen), column_types=wider))
+            n_rows = None
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(path, error) from None
+    return Table(path, tuple(chosen), tuple(chosen.values()), n_rows, batches)
+
+
+def _open_csv(path: Path, delimiter: str, **conversion: Any) -> Any:
+    from pyarrow import csv
+
+    return csv.open_csv(
+        path,
+        parse_options=csv.ParseOptions(delimiter=delimiter),
+        convert_options=csv.ConvertOptions(**conversion),
+    )
+
+
+def _chosen(path: Path, schema: Any, columns: Sequence[str] | None) -> dict[str, bool]:
+    """Names of the chosen columns, and whether each is text."""
+    names = list(schema.names)
+    wanted = list(names if columns is None else columns)
+    if not wanted:
+        raise InvalidDataError(f"{path} must have at least one chosen column, got none")
+    for name in wanted:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"its columns are {', '.join(names[:20])}"
+            raise InvalidDataError(f"{path} has no column {name!r}: {hint}")
+        if names.count(name) > 1 or wanted.count(name) > 1:
+            raise InvalidDataError(f"{path}: columns must differ in name, got {name!r} more than once")
+    return {name: _is_text(path, schema.field(name)) for name in wanted}
+
+
+def _is_text(path: Path, column: Any) -> bool:
+    import pyarrow as pa
+
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return True
+    numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    if numeric or pa.types.is_boolean(kind) or pa.types.is_null(kind):
+        return False
+    raise InvalidDataError(
+        f"{path}: column {column.name!r} must hold numbers or text, got {kind}; "
+        "leave it out by naming the columns"
+    )
+
+
+def _numbers(column: Any) -> NDArray[np.float64]:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+
+
+def _counts(column: Any) -> dict[str | None, int]:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    counted = column.value_counts()
+    return dict(zip(counted.field(0).to_pylist(), counted.field(1).to_pylist(), strict=True))
+
+
+def _unreadable(path: Path, error: Exception) -> InvalidDataError:
+    reason = str(error).strip().splitlines()[0]
+    return InvalidDataError(f"{path} cannot be read as {path.suffix.lower()[1:]}: {reason}")
