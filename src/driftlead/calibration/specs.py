@@ -71,11 +71,13 @@ class DetectorSpec:
             raise InvalidParameterError("window", "at least 1", self.window)
 
 
-def incremental_ks(window: int = 500) -> DetectorSpec:
-    """Return `IncrementalKS` against a fixed reference."""
+def incremental_ks(window: int = 500, seed: int = 0) -> DetectorSpec:
+    """Return `IncrementalKS` against a fixed reference, its ties broken at random."""
     return DetectorSpec(
         "incremental_ks",
-        lambda reference, threshold, _: IncrementalKS(reference, window, threshold=threshold),
+        lambda reference, threshold, _: IncrementalKS(
+            reference, window, threshold=threshold, ties="random", seed=seed
+        ),
         window,
         law="incremental_ks",
     )
@@ -95,12 +97,12 @@ def page_hinkley(delta: float = 0.25, direction: Direction = "both", seed: int =
     )
 
 
-def nmddm(window: int = 500, bins: int = 8) -> DetectorSpec:
-    """Return `NMDDM` in its default form."""
+def nmddm(window: int = 500, bins: int = 8, seed: int = 0) -> DetectorSpec:
+    """Return `NMDDM` in its default form, ties of numeric signals broken at random."""
     return DetectorSpec(
         "nmddm",
         lambda reference, threshold, categorical: NMDDM(
-            reference, window, bins, categorical=categorical, threshold=threshold
+            reference, window, bins, categorical=categorical, threshold=threshold, ties="random", seed=seed
         ),
         window,
         ordered_only=False,

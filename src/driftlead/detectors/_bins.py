@@ -43,14 +43,15 @@ def identity(n_signals: int, numbers: int) -> SlotTable:
     return SlotTable([np.arange(numbers)] * n_signals)
 
 
-def quantile_bins(reference: SortedReference, signal: int, bins: int) -> NDArray[np.int64]:
+def quantile_bins(counts: NDArray[np.int32], bins: int) -> NDArray[np.int64]:
     """Return the bin of each slot: reference quantiles, or single values where there are few.
 
+    ``counts`` are those of `SortedReference.counts_up_to`.
     A reference value belongs to the bin in which the middle of its ranks lies; bins that ties leave
     empty close up. A value between two reference values belongs to the bin of the upper one, a value
     beyond them all to the last.
     """
-    below = reference.counts_up_to(signal).astype(np.int64)
+    below = counts.astype(np.int64)
     m = len(below) - 1
     # Integers: twice the middle rank, against twice the sample size.
     of_value = np.arange(m) if m <= bins else (below[:-1] + below[1:]) * bins // (2 * below[-1])

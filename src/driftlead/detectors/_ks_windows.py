@@ -8,8 +8,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead.detectors import _rings
+from driftlead.detectors import _rings, _ties
 from driftlead.detectors._kernels import adjacent_ks, fixed_ks
+from driftlead.detectors._ties import RandomTies
 from driftlead.ranks import MISSING, SortedReference
 
 __all__ = ["AdjacentWindows", "FixedReference"]
@@ -26,11 +27,14 @@ class FixedReference:
     reference : SortedReference
     window : int
         Values in the window, w.
+    ties : RandomTies, optional
+        Breaks the ties with the reference, which then counts as n distinct ranks.
     """
 
-    def __init__(self, reference: SortedReference, window: int) -> None:
+    def __init__(self, reference: SortedReference, window: int, ties: RandomTies | None = None) -> None:
         self.reference = reference
         self.window = window
+        self.ties = ties
         self.clear()
 
     def clear(self) -> None:
@@ -41,7 +45,7 @@ class FixedReference:
         trees, layout, start = [], [], 0
         for j in range(d):
             halves, blocks, groups = self._halves(j)
-            n, m = int(self.reference.sizes[j]), int(self.reference.n_distinct[j])
+            n, m = int(self.reference.sizes[j]), len(_ties.counts_up_to(self.reference, j, self.ties)) - 1
             leaves = len(halves[0]) - 2 * blocks - 2 * groups
             weight, total = n // math.gcd(n, self.window), math.lcm(n, self.window)
             layout.append((start, leaves, blocks, groups, m, weight, total))
@@ -55,7 +59,7 @@ class FixedReference:
     def _halves(self, signal: int) -> tuple[list[NDArray[np.int64]], int, int]:
         """Return both halves of a signal's tree for an empty window, their blocks and groups."""
         weight = self.window // math.gcd(int(self.reference.sizes[signal]), self.window)
-        weighted = self.reference.counts_up_to(signal).astype(np.int64) * weight
+        weighted = _ties.counts_up_to(self.reference, signal, self.ties).astype(np.int64) * weight
         used = -(-len(weighted) // fixed_ks.FANOUT)
         leaves = used * fixed_ks.FANOUT
         groups = -(-used // fixed_ks.FANOUT)
@@ -93,24 +97,31 @@ class FixedReference:
                 columns = _UNKNOWN
             else:
                 self.values = np.full(self.ring.shape, np.nan)
-        return functools.partial(
-            fixed_ks.advance, slots, columns, self.values, self.layout, self.trees, self.ring, count, current,
-            threshold, statistic, alarm,
+        kept = (
+            columns, self.values, self.layout, self.trees, self.ring, count, current, threshold, statistic,
+            alarm,
         )  # fmt: skip
+        if self.ties is None:
+            return functools.partial(fixed_ks.advance, slots, *kept)
+        arguments = (*self.ties.arguments, *kept)
+        return functools.partial(fixed_ks.advance_untied, slots, *arguments)
 
     def samples(self, signal: int, count: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Return reference and window of a signal as slots, which compare as their values do."""
-        repeats = np.diff(self.reference.counts_up_to(signal))
+        repeats = np.diff(_ties.counts_up_to(self.reference, signal, self.ties))
         return np.repeat(2 * np.arange(len(repeats), dtype=np.int32) + 1, repeats), self.ring[signal]
 
     def replay(
         self, slots: NDArray[np.int32], count: NDArray[np.int64], current: NDArray[np.float64]
     ) -> None:
-        """Fill empty windows with slots in order of arrival, as if ``count`` values had been seen."""
+        """Fill empty windows with slots, ties broken, in order of arrival, as if ``count`` had been seen."""
         fed = np.zeros_like(count)
         never = np.full(len(count), np.inf)
         alarm = np.empty(slots.shape, dtype=np.bool_)
-        self.feeding(None, slots, fed, current, never, np.empty(slots.shape), alarm)()
+        fixed_ks.advance(
+            slots, _UNKNOWN, _UNKNOWN, self.layout, self.trees, self.ring, fed, current, never,
+            np.empty(slots.shape), alarm,
+        )  # fmt: skip
         self.ring[:] = _rings.roll(slots, count)
 
 

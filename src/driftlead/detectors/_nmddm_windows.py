@@ -9,8 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead.detectors import _bins, _rings
+from driftlead.detectors import _bins, _rings, _ties
 from driftlead.detectors._kernels import histogram_glr, kernel_density, released_code
+from driftlead.detectors._ties import RandomTies
 from driftlead.ranks import MISSING, SortedReference
 
 __all__ = ["Histogram", "KernelDensity", "ReleasedCode", "Windows", "cushion", "split_grid"]
@@ -69,12 +70,22 @@ class Histogram:
     """Bin counts of both segments of every split, and the sums of c·ln c over them."""
 
     def __init__(
-        self, reference: SortedReference, window: int, bins: int, categorical: NDArray[np.bool_]
+        self,
+        reference: SortedReference,
+        window: int,
+        bins: int,
+        categorical: NDArray[np.bool_],
+        ties: RandomTies | None = None,
     ) -> None:
-        self.table = _bins.SlotTable([
-            _bins.category_bins(reference, j) if categorical[j] else _bins.quantile_bins(reference, j, bins)
-            for j in range(reference.n_signals)
-        ])  # fmt: skip
+        self.table = _bins.SlotTable(
+            [
+                _bins.category_bins(reference, j)
+                if categorical[j]
+                else _bins.quantile_bins(_ties.counts_up_to(reference, j, ties), bins)
+                for j in range(reference.n_signals)
+            ]
+        )
+        self.ties = ties
         self.n_bins = self.table.sizes
         self.window = window
         splits = split_grid(window)
@@ -101,7 +112,10 @@ class Histogram:
 
     def feeding(self, fed: NDArray[Any], *kept: Any) -> functools.partial[bool]:
         """Return the call that feeds slots."""
-        return functools.partial(histogram_glr.advance, fed, *self._arrays, *kept)
+        if self.ties is None:
+            return functools.partial(histogram_glr.advance, fed, *self._arrays, *kept)
+        arguments = (*self.ties.arguments, *self._arrays, *kept)
+        return functools.partial(histogram_glr.advance_untied, fed, *arguments)
 
     def content(self, count: NDArray[np.int64]) -> NDArray[np.int16]:
         """Return the bins in order of arrival, -1 where there is none yet."""

@@ -10,9 +10,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from driftlead.detectors import _arguments, _rings
+from driftlead.detectors import _arguments, _rings, _ties
 from driftlead.detectors._ks_windows import AdjacentWindows, FixedReference
 from driftlead.detectors._row import Row
+from driftlead.detectors._ties import RandomTies, Ties
 from driftlead.detectors.base import Detector
 from driftlead.errors import InvalidDataError, InvalidParameterError, StateError
 from driftlead.ranks import MISSING, SortedReference
@@ -27,6 +28,12 @@ class IncrementalKS(Detector):
     ``scipy.stats.ks_2samp`` with ties, infinities and windows of any size, because it is kept in
     integers. Until a signal's window is full its statistic is 0 and it cannot alarm. A missing
     value does not enter the window.
+
+    With ``ties="random"`` values are pairs with uniform numbers, those of the reference drawn once, and D
+    is that of the pairs in lexicographic order. Where no live value equals a reference value the two are
+    the same. A budget needs it: ties make D small, so that on counts, flags or many zeros a threshold
+    for data without ties is met far too rarely. A threshold of one's own for such data, with exact ties,
+    sees more.
 
     With a reference (size n) one update costs about as much as one binary search in it. Without one,
     the window of the latest ``window`` values is compared with the ``past`` values just before it.
@@ -47,6 +54,11 @@ class IncrementalKS(Detector):
         Budget of one signal: rows per false alarm, where ``threshold`` is None. A sample too small
         for its budget gets the threshold 1, and cannot alarm. Two adjacent windows get a threshold on
         the cautious side of it.
+    ties : {"exact", "random"}, optional
+        What to do with live values that equal reference values. By default random where a reference and
+        a budget are given, so that the budget is met whatever the data, and exact otherwise.
+    seed : int
+        Seed of the uniform numbers; value number c of a signal always has the same one.
 
     Raises
     ------
@@ -74,6 +86,7 @@ class IncrementalKS(Detector):
     """
 
     kind: ClassVar[str] = "incremental_ks"
+    version: ClassVar[int] = 2  # since 2: ties, seed
 
     def __init__(
         self,
@@ -84,6 +97,8 @@ class IncrementalKS(Detector):
         n_signals: int | None = None,
         threshold: float | ArrayLike | None = None,
         false_alarm_every: float = 1_000_000,
+        ties: Ties | None = None,
+        seed: int = 0,
     ) -> None:
         located, d = _arguments.reference_and_signals(reference, n_signals)
         self._window = _arguments.integer("window", window, 1, 2**30)
@@ -91,6 +106,8 @@ class IncrementalKS(Detector):
             raise InvalidParameterError("past", "left out where there is a reference", past)
         self._past = self._window if past is None else _arguments.integer("past", past, 1, 2**30)
         self._budget = None if threshold is not None else false_alarm_every
+        self._ties = _ties.chosen(ties, possible=located is not None, by_budget=threshold is None)
+        self._seed = _arguments.integer("seed", seed, 0, 2**63 - 1)
         sizes = np.full(d, self._past) if located is None else located.sizes
         pace = _pace(self._past, self._window) if located is None else 1.0
         limits = _arguments.thresholds(
@@ -100,8 +117,11 @@ class IncrementalKS(Detector):
         self._samples: FixedReference | AdjacentWindows = (
             AdjacentWindows(d, self._past, self._window)
             if located is None
-            else FixedReference(located, self._window)
+            else FixedReference(located, self._window, self._broken(located))
         )
+
+    def _broken(self, reference: SortedReference) -> RandomTies | None:
+        return RandomTies(reference, self._seed) if self._ties == "random" else None
 
     @property
     def window(self) -> int:
@@ -155,8 +175,11 @@ class IncrementalKS(Detector):
             raise InvalidDataError("rebase needs the window's values, but rows came located")
         values = _rings.unroll(held, self._count, np.nan)[:, -self._window :]
         reference = SortedReference(values.T)
-        samples = FixedReference(reference, self._window)
-        samples.replay(reference.locate(values.T).T, self._count, self._current)
+        samples = FixedReference(reference, self._window, self._broken(reference))
+        slots = reference.locate(values.T).T
+        if samples.ties is not None:  # each value is a reference value, so it has the rank of that one
+            slots = 2 * values.argsort(axis=1, kind="stable").argsort(axis=1).astype(np.int32) + 1
+        samples.replay(slots, self._count, self._current)
         samples.values = _rings.roll(values, self._count)
         if self._budget is not None:
             self._threshold = np.array(_from_budget(reference.sizes, self._window, 1.0, self._budget))
@@ -192,6 +215,8 @@ class IncrementalKS(Detector):
             "window": self._window,
             "past": None if fixed else self._past,
             "false_alarm_every": self._budget,
+            "ties": self._ties,
+            "seed": self._seed,
             "slots": _rings.unroll(samples.ring, self._count, MISSING) if fixed else None,
             "values": _rings.unroll(samples.values, self._count, np.nan) if samples.values.size else None,
         }
@@ -204,6 +229,8 @@ class IncrementalKS(Detector):
             past=state["past"],
             n_signals=len(state["threshold"]),
             threshold=state["threshold"],
+            ties=state["ties"] if state["version"] > 1 else "exact",
+            seed=state["seed"] if state["version"] > 1 else 0,
         )
         detector._budget = state["false_alarm_every"]
         samples, shape = detector._samples, detector._samples.ring.shape

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from driftlead.detectors import _arguments, _rings
+from driftlead.detectors import _arguments, _rings, _ties
 from driftlead.detectors._kernels import released_code
 from driftlead.detectors._nmddm_windows import (
     Histogram,
@@ -20,6 +20,7 @@ from driftlead.detectors._nmddm_windows import (
     cushion,
     split_grid,
 )
+from driftlead.detectors._ties import RandomTies, Ties
 from driftlead.detectors.base import Detector
 from driftlead.errors import InvalidDataError, InvalidParameterError, StateError
 from driftlead.ranks import SortedReference
@@ -76,6 +77,13 @@ class NMDDM(Detector):
         Budget of one signal: rows per false alarm, where ``threshold`` is None. For kernel
         densities the threshold is 2·ln(budget)/w, from Markov's inequality on the two cross-fitted
         likelihood ratios; it is cautious, and supposes a reference much larger than the window.
+    ties : {"exact", "random"}, optional
+        Whether values that equal reference values share their bin (exact: with few distinct values, one
+        bin each) or are put among them at random, so that all bins are equally probable whatever the
+        data. By default random where the threshold comes from a budget, which rests on equal bins, and
+        exact otherwise. Default density only; categories are never broken up.
+    seed : int
+        Seed of that; value number c of a signal always falls the same way.
 
     Raises
     ------
@@ -106,6 +114,7 @@ class NMDDM(Detector):
     """
 
     kind: ClassVar[str] = "nmddm"
+    version: ClassVar[int] = 2  # since 2: ties, seed
     _finds_change_point: ClassVar[bool] = True
 
     def __init__(
@@ -120,6 +129,8 @@ class NMDDM(Detector):
         n_signals: int | None = None,
         threshold: float | ArrayLike | None = None,
         false_alarm_every: float = 1_000_000,
+        ties: Ties | None = None,
+        seed: int = 0,
     ) -> None:
         located, d = _arguments.reference_and_signals(reference, n_signals)
         self._variant = _arguments.choice("variant", variant, ("likelihood_ratio", "mustafa2017"))
@@ -137,6 +148,8 @@ class NMDDM(Detector):
         self._categorical = _categorical(categorical, d)
         if self._categorical.any() and (released or kde):
             raise InvalidParameterError("categorical", "left out but for the default density", categorical)
+        self._ties = _ties.chosen(ties, possible=not (released or kde), by_budget=threshold is None)
+        self._seed = _arguments.integer("seed", seed, 0, 2**63 - 1)
         self._windows: Windows
         if released or located is None:
             located = None
@@ -144,7 +157,8 @@ class NMDDM(Detector):
         elif kde:
             self._windows = KernelDensity(located, self._window)
         else:
-            self._windows = Histogram(located, self._window, self._bins, self._categorical)
+            broken = RandomTies(located, self._seed, ~self._categorical) if self._ties == "random" else None
+            self._windows = Histogram(located, self._window, self._bins, self._categorical, broken)
 
         def from_budget(budget: float) -> list[float]:
             if released or located is None:
@@ -202,6 +216,8 @@ class NMDDM(Detector):
             "variant": self._variant,
             "density": self._density,
             "categorical": self._categorical.copy(),
+            "ties": self._ties,
+            "seed": self._seed,
             "content": self._windows.content(self._count),
         }
 
@@ -216,6 +232,8 @@ class NMDDM(Detector):
             categorical=state["categorical"],
             n_signals=len(state["threshold"]),
             threshold=state["threshold"],
+            ties=state["ties"] if state["version"] > 1 else "exact",
+            seed=state["seed"] if state["version"] > 1 else 0,
         )
         held = detector._windows
         count = _arguments.stored(state, "count", np.int64, (detector.n_signals,))

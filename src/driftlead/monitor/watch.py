@@ -90,8 +90,8 @@ def detector_specs(settings: MonitorSettings) -> tuple[DetectorSpec, ...]:
     """Return the tests that settings ask for, as `driftlead.calibration.calibrate` takes them."""
     known = {
         "page_hinkley": specs.page_hinkley(settings.delta, settings.direction, settings.seed),
-        "incremental_ks": specs.incremental_ks(settings.window),
-        "nmddm": specs.nmddm(settings.window, settings.bins),
+        "incremental_ks": specs.incremental_ks(settings.window, settings.seed),
+        "nmddm": specs.nmddm(settings.window, settings.bins, settings.seed),
     }
     return tuple(known[name] for name in settings.detectors)
 
@@ -155,13 +155,16 @@ def _detector(
             seed=settings.seed,
         )
     if name == "incremental_ks":
-        return IncrementalKS(reference, window=settings.window, false_alarm_every=false_alarm_every)
+        return IncrementalKS(
+            reference, window=settings.window, false_alarm_every=false_alarm_every, seed=settings.seed
+        )
     return NMDDM(
         reference,
         window=settings.window,
         bins=settings.bins,
         categorical=categorical,
         false_alarm_every=false_alarm_every,
+        seed=settings.seed,
     )
 
 

@@ -23,7 +23,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["FANOUT", "FLOOR", "advance"]
+from driftlead.detectors._kernels.ties import untie
+
+__all__ = ["FANOUT", "FLOOR", "advance", "advance_untied"]
 
 FANOUT = 32
 FLOOR = -(2**30)  # below every sum; fills the leaves that belong to no slot
@@ -192,3 +194,29 @@ def advance(
         count[j] = seen
         current[j] = d
     return any_alarm
+
+
+@njit(cache=True, nogil=True)
+def advance_untied(
+    slots: NDArray[np.int32],
+    seed: int,
+    ties: NDArray[np.int64],
+    cumulative: NDArray[np.int32],
+    positions: NDArray[np.float32],
+    columns: NDArray[np.float64],
+    values: NDArray[np.float64],
+    layout: NDArray[np.int64],
+    trees: NDArray[np.int32] | NDArray[np.int64],
+    ring: NDArray[np.int32],
+    count: NDArray[np.int64],
+    current: NDArray[np.float64],
+    threshold: NDArray[np.float64],
+    statistic: NDArray[np.float64],
+    alarm: NDArray[np.bool_],
+) -> bool:
+    """`advance` on `untie`'s slots; the trees are those of a reference without ties."""
+    untied = untie(slots, count, seed, ties, cumulative, positions)
+    said: bool = advance(
+        untied, columns, values, layout, trees, ring, count, current, threshold, statistic, alarm
+    )
+    return said

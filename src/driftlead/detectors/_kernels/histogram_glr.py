@@ -15,7 +15,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["FRACTION_BITS", "advance"]
+from driftlead.detectors._kernels.ties import untie
+
+__all__ = ["FRACTION_BITS", "advance", "advance_untied"]
 
 FRACTION_BITS = 36  # c·ln c stays below 2⁶³ up to windows of millions; resolution 1.5e-11
 
@@ -114,6 +116,37 @@ def advance(
         count[j] = seen
         current[j] = g
     return any_alarm
+
+
+@njit(cache=True, nogil=True)
+def advance_untied(
+    slots: NDArray[np.int32],
+    seed: int,
+    ties: NDArray[np.int64],
+    cumulative: NDArray[np.int32],
+    positions: NDArray[np.float32],
+    table: NDArray[np.int16],
+    starts: NDArray[np.int64],
+    grid: NDArray[np.int64],
+    steps: NDArray[np.int64],
+    ring: NDArray[np.uint8],
+    recent: NDArray[np.int32],
+    total: NDArray[np.int32],
+    sums: NDArray[np.int64],
+    count: NDArray[np.int64],
+    current: NDArray[np.float64],
+    threshold: NDArray[np.float64],
+    statistic: NDArray[np.float64],
+    alarm: NDArray[np.bool_],
+    change_point: NDArray[np.int32],
+) -> bool:
+    """`advance` on `untie`'s slots, of which ``table`` and ``starts`` are."""
+    untied = untie(slots, count, seed, ties, cumulative, positions)
+    said: bool = advance(
+        untied, table, starts, grid, steps, ring, recent, total, sums, count, current, threshold, statistic,
+        alarm, change_point,
+    )  # fmt: skip
+    return said
 
 
 @njit(cache=True, nogil=True, inline="always")

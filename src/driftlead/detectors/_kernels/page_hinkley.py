@@ -8,6 +8,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from driftlead.detectors._kernels.ties import uniform
+
 __all__ = [
     "ALPHA",
     "CELLS",
@@ -23,7 +25,6 @@ __all__ = [
     "advance_value",
     "advance_values",
     "normal_quantile",
-    "uniform",
 ]
 
 RISE, FALL, MEAN, SEEN, COUNT, CURRENT, ROWS, DELTA, THRESHOLD, ALPHA, RISES, FALLS = range(12)
@@ -37,26 +38,6 @@ KEPT = 4
 """The first cells, which a state holds."""
 
 _LARGEST = 1.7976931348623157e308
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-
-
-@njit(cache=True, nogil=True)
-def _mix(z):  # type: ignore[no-untyped-def]
-    """Scramble 64 bits (the output function of SplitMix64, Steele, Lea and Flood 2014)."""
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-@njit(cache=True, nogil=True)
-def uniform(seed: int, signal: int, row: int) -> float:
-    """Return the uniform number in [0, 1) that belongs to a row of a signal: a counter, not a stream.
-
-    Nothing is kept between rows, so chunking, replay and a restored state cannot change it.
-    """
-    key = _mix(np.uint64(seed) + _GOLDEN * np.uint64(signal + 1))
-    bits = _mix(key + _GOLDEN * np.uint64(row + 1))
-    return float(bits >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
 @njit(cache=True, nogil=True)
