@@ -82,8 +82,8 @@ def detectors(budget: int, reference: np.ndarray, seed: int) -> Iterator[tuple[s
         PageHinkley(reference, delta=0.25, threshold=None, false_alarm_every=budget, seed=seed),
         None,
     )
-    yield "incremental_ks", IncrementalKS(reference, window, false_alarm_every=budget), window
-    yield "nmddm", NMDDM(reference, window, false_alarm_every=budget), window
+    yield "incremental_ks", IncrementalKS(reference, window, false_alarm_every=budget, seed=seed), window
+    yield "nmddm", NMDDM(reference, window, false_alarm_every=budget, seed=seed), window
 
 
 def independent(n: int = 5_000, columns: int = 32) -> None:

@@ -33,10 +33,10 @@ KS_CELLS = [
 SPREAD_RATIOS = (2, 5, 10, 20, 50, 200)
 SPREAD_REFERENCES, SPREAD_ROWS = 640, 400_000
 NMDDM_CELLS = [
-    (window, bins, 20_000_000 if window <= 200 else 50_000_000)
-    for window in (50, 100, 200, 500, 1000)
+    (window, bins, 40_000_000 if window <= 200 else 100_000_000)
+    for window in (24, 35, 50, 100, 200, 500, 1000)
     for bins in (2, 3, 4, 6, 8, 12, 20, 32)
-    if window >= 6 * bins
+    if window >= (6 if bins > 8 else 3) * bins
 ]
 
 

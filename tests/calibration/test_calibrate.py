@@ -77,6 +77,24 @@ def test_simulated_autoregressions_have_the_moments_that_theory_gives():
     )
 
 
+def test_a_simulated_reference_has_about_the_dependence_that_was_found():
+    n, d = 3_000, 200
+    coefficients = np.zeros((d, autoregression.MAX_ORDER))
+    coefficients[: d // 2, 0], coefficients[d // 2 :, :2] = 0.9, (0.5, 0.3)
+    fitted = autoregression.Autoregressions(np.repeat([1, 2], d // 2), coefficients)
+    innovations = np.random.default_rng(2).standard_normal((d, n + autoregression.WARM_UP))
+    truths = autoregression.truths(fitted, innovations)
+    sample = np.empty((d, n))
+    autoregression.simulate(truths, innovations, sample)
+    again = autoregression.fit(autoregression.normal_scores(sample.T, seed=0))
+    found = again.order == fitted.order
+    assert found.mean() > 0.9  # BIC may choose another order now and then
+    off, apart = (again.coefficients - coefficients)[found], (truths - coefficients)[found]
+    assert off[:, 0].std() < apart[:, 0].std() / 5.0
+    # Estimates are pulled towards 0, so the truths that explain a fit lie beyond it.
+    assert apart[found.nonzero()[0] < d // 2, 0].mean() > 0.001
+
+
 def test_simulation_agrees_with_the_tables_on_independent_rows():
     n, window, budget = 2_000, 100, 3_000.0
     specs = [incremental_ks(window), page_hinkley(), nmddm(window)]

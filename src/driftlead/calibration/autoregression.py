@@ -17,18 +17,20 @@ from scipy import special
 
 __all__ = [
     "MAX_ORDER",
+    "WARM_UP",
     "Autoregressions",
     "autocorrelations",
     "fit",
     "long_run_variance",
     "normal_scores",
-    "refit",
     "simulate",
+    "truths",
     "variance_of_share",
 ]
 
 MAX_ORDER = 8
-_WARM_UP = 500  # rows simulated and thrown away, several times longer than the memory of most streams
+WARM_UP = 500
+"""Rows simulated and thrown away, several times longer than the memory of most streams."""
 _LONGEST_MEMORY = 20_000
 
 
@@ -149,7 +151,7 @@ def simulate(
     warm_up = innovations.shape[1] - rows
     past = np.zeros(8)
     for j in range(d):
-        scale = math.sqrt(_innovation_variance(coefficients[j]))
+        scale = math.sqrt(np.prod(1.0 - _partials(coefficients[j]) ** 2))
         past[:] = 0.0
         order = 0
         for k in range(8):
@@ -167,41 +169,68 @@ def simulate(
 
 
 @njit(cache=True, nogil=True)
-def _innovation_variance(coefficients: NDArray[np.float64]) -> float:
-    """Return the innovations' variance of an autoregression of unit variance: Π (1 - partial²)."""
+def _partials(coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the partial autocorrelations of an autoregression: the last coefficient of each order."""
     current = coefficients.copy()
     before = np.zeros_like(current)
-    variance = 1.0
+    partials = np.zeros_like(current)
     for p in range(len(current), 0, -1):
         partial = min(max(current[p - 1], -0.9999995), 0.9999995)
-        rest = 1.0 - partial * partial
-        variance *= rest
+        partials[p - 1] = partial
         for k in range(p - 1):
-            before[k] = (current[k] + partial * current[p - 2 - k]) / rest
+            before[k] = (current[k] + partial * current[p - 2 - k]) / (1.0 - partial * partial)
         current[: p - 1] = before[: p - 1]
-    return variance
+    return partials
 
 
-def refit(fitted: Autoregressions, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return the coefficients that a sample of ``n`` rows of each fitted stream gives, shape (d, 8).
+def _of_partials(partials: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the coefficients that have these partial autocorrelations."""
+    coefficients = np.zeros_like(partials)
+    for p, partial in enumerate(partials):
+        coefficients[:p] -= partial * coefficients[:p][::-1]
+        coefficients[p] = partial
+    return coefficients
 
-    The estimation error of the reference's own dependence, drawn once.
+
+def truths(fitted: Autoregressions, innovations: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return autoregressions under which samples of these innovations would be fitted by ``fitted``.
+
+    What is known of a stream is the fit to its reference, not the truth. Under the fit, a sample of
+    these innovations is fitted by something else again; the truth is taken to lie as far on the other
+    side of the fit, in Fisher's transform of each partial autocorrelation. A sample simulated under the
+    truth from the same innovations then has about the dependence that was found, and its error goes with
+    its mean and its spread, as that of the reference does.
+
+    Parameters
+    ----------
+    fitted : Autoregressions
+        Of d signals.
+    innovations : float64 array, shape (d, warm_up + n)
+        Standard normal; see `simulate`.
+
+    Returns
+    -------
+    float64 array, shape (d, 8)
+        Coefficients.
     """
     d = len(fitted.order)
-    scores = np.empty((d, n))
-    simulate(fitted.coefficients, rng.standard_normal((d, n + _WARM_UP)), scores)
-    correlations = autocorrelations(scores.T, MAX_ORDER)
+    scores = np.empty((d, innovations.shape[1] - WARM_UP))
+    simulate(fitted.coefficients, innovations, scores)
+    correlations = autocorrelations(normal_scores(scores.T, seed=0), MAX_ORDER)
     drawn = np.zeros((d, MAX_ORDER))
     for j, order in enumerate(fitted.order):
         steps, left = np.zeros((MAX_ORDER + 1, MAX_ORDER)), np.ones(MAX_ORDER + 1)
         _durbin_levinson(correlations[j], steps, left)
-        drawn[j] = steps[order]
+        found, again = _partials(fitted.coefficients[j]), np.diag(steps[1:])
+        truth = np.tanh(2.0 * np.arctanh(found) - np.arctanh(np.clip(again, -0.9999995, 0.9999995)))
+        truth[order:] = 0.0
+        drawn[j] = _of_partials(truth)
     return drawn
 
 
 def long_run_variance(coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return n times the variance of the mean of n rows of each stream, for many rows; shape (d,)."""
-    innovation = np.array([_innovation_variance(row) for row in coefficients])
+    innovation = np.array([np.prod(1.0 - _partials(row) ** 2) for row in coefficients])
     return np.asarray(innovation / (1.0 - coefficients.sum(axis=1)) ** 2)
 
 

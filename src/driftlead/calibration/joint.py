@@ -24,7 +24,6 @@ from driftlead.ranks import SortedReference
 
 __all__ = ["EpisodeShare", "innovation_correlation", "simulate_episodes"]
 
-_WARM_UP = 500
 _FEWEST = 40  # episodes at a level, below which it is not used
 
 
@@ -107,7 +106,7 @@ def simulate_episodes(
         rng = np.random.default_rng([seed, 77, number])
         paths = []
         for size in (n, length + 2 * gap):
-            innovations = factor @ rng.standard_normal((d, size + _WARM_UP))
+            innovations = factor @ rng.standard_normal((d, size + autoregression.WARM_UP))
             path = np.empty((d, size))
             autoregression.simulate(fitted.coefficients, innovations, path)
             paths.append(path)

@@ -137,6 +137,8 @@ class Calibration:
                 f"the calibration is for one false alarm per {self.false_alarm_every:,.0f} rows,"
                 f" not per {false_alarm_every:,.0f}"
             )
+        if not self.parameters:
+            yield "the calibration is of a version that did not keep its detectors' parameters"
         asked = {spec.name: spec.parameters for spec in detectors}
         if asked.keys() != self.parameters.keys():
             yield f"the calibration is for {', '.join(self.parameters)}, not for {', '.join(asked)}"

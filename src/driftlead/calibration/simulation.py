@@ -1,8 +1,8 @@
 """Tests run on simulated streams of independent or autocorrelated ranks, and the laws fitted to them.
 
-Every simulated reference is fresh, and so is the dependence it and its stream are drawn with: the
-estimate from a reference of that size (a double bootstrap). The finite reference is thus a part of the
-rate, as it is in use.
+Every simulated reference is fresh, and so is the dependence it and its stream are drawn with: one that
+could have given the fit to the reference at hand. The finite reference is thus a part of the rate, as it
+is in use.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from driftlead.ranks import SortedReference
 __all__ = ["SignalModel", "simulate_laws"]
 
 _CHUNK = 8  # signals simulated side by side; fixed, so that threads cannot change the numbers
-_WARM_UP = 500
 _LEVELS = 48
 _RESTART_RATES = (1 / 200, 1 / 700, 1 / 2_500, 1 / 9_000)  # levels at which a restarting test is run
 _BEYOND = np.inf
@@ -124,11 +123,14 @@ def _chunk_laws(
     categorical = np.array([model.categories is not None for model in models])
     tallies: dict[str, _Tally] = {}
     for _ in range(references):
-        drawn = autoregression.refit(fitted, n, rng) if fitted.order.any() else fitted.coefficients
         sample, stream = np.empty((len(models), n)), np.empty((len(models), length))
-        for path in (sample, stream):
-            innovations = rng.standard_normal((len(models), path.shape[1] + _WARM_UP))
-            autoregression.simulate(drawn, innovations, path)
+        of_sample, of_stream = (
+            rng.standard_normal((len(models), path.shape[1] + autoregression.WARM_UP))
+            for path in (sample, stream)
+        )
+        drawn = autoregression.truths(fitted, of_sample) if fitted.order.any() else fitted.coefficients
+        autoregression.simulate(drawn, of_sample, sample)
+        autoregression.simulate(drawn, of_stream, stream)
         mean, spread = sample.mean(axis=1), sample.std(axis=1)
         for path in (sample, stream):
             _categorise(path, models)
