@@ -34,9 +34,9 @@ SPREAD_RATIOS = (2, 5, 10, 20, 50, 200)
 SPREAD_REFERENCES, SPREAD_ROWS = 640, 400_000
 NMDDM_CELLS = [
     (window, bins, 40_000_000 if window <= 200 else 100_000_000)
-    for window in (24, 35, 50, 100, 200, 500, 1000)
+    for window in (50, 100, 200, 500, 1000)
     for bins in (2, 3, 4, 6, 8, 12, 20, 32)
-    if window >= (6 if bins > 8 else 3) * bins
+    if window >= 6 * bins
 ]
 
 
@@ -145,8 +145,9 @@ def fit_spread(records: np.ndarray) -> tuple[np.ndarray, float]:
 def fit_nmddm(records: np.ndarray) -> tuple[np.ndarray, float]:
     window, bins, g, count, rows = records[records[:, 3] >= 20].T
     log_ratio = np.log(count / rows) - rates.nmddm_formula(g, window, bins)
-    steps = np.where(bins == 2, 0.1, np.where(bins == 3, 0.02, 0.004))
-    return least_squares(rates.nmddm_features(g, window, bins), log_ratio, 1.0 / count + steps**2, 0.5)
+    # With few bins the statistic takes few values, between which the true rate is flat.
+    steps = np.where(bins == 2, 0.1, np.where(bins == 3, 0.02, 0.015))
+    return least_squares(rates.nmddm_features(g, window, bins), log_ratio, 1.0 / count + steps**2, 0.05)
 
 
 def least_squares(

@@ -52,13 +52,14 @@ def _calibrate(
         float, typer.Option(help="Change of the mean that Page-Hinkley tolerates, in sd.")
     ] = 0.25,
     seed: Annotated[int, typer.Option(help="Of everything simulated.")] = 0,
+    shown: Annotated[int, typer.Option(help="Longest table; signals beyond it are counted.")] = 60,
     output: Annotated[Path | None, typer.Option(help="File to keep the calibration in.")] = None,
 ) -> None:
     """Print the threshold of every test on every column of a reference table."""
     try:
-        names, rows = read_table(reference)
+        signals, rows = read_table(reference)
         digest = hashlib.sha256(reference.read_bytes()).hexdigest()[:12]
-        profile = ReferenceProfile.from_rows([Signal(name) for name in names], rows, model_hash=digest)
+        profile = ReferenceProfile.from_rows(signals, rows, model_hash=digest)
         with _bar() as bar:
             task = bar.add_task("", total=None)
             calibration = calibrate(
@@ -78,54 +79,67 @@ def _calibrate(
     except (DriftleadError, OSError) as error:
         typer.echo(f"driftlead calibrate: {error}", err=True)
         raise typer.Exit(2) from None
-    typer.echo(calibration.report())
+    typer.echo(calibration.report(shown))
 
 
-def read_table(path: Path) -> tuple[list[str], NDArray[np.float64]]:
-    """Read a CSV file of numbers with a header; an empty cell is a missing value.
+def read_table(path: Path) -> tuple[list[Signal], NDArray[np.float64]]:
+    """Read a CSV file with a header; an empty cell is a missing value.
+
+    A column without a single number is categorical: its texts are coded 0, 1, … in alphabetical order.
 
     Returns
     -------
-    names : list of str
-    rows : float64 array, shape (n, len(names))
+    signals : list of Signal
+    rows : float64 array, shape (n, len(signals))
 
     Raises
     ------
     InvalidDataError
-        The file is empty, a row has another length, or a cell is not a number; the line is named.
+        The file is empty, a row has another length, or a column mixes numbers and text; the line is named.
     OSError
         The file cannot be read.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            lines = csv.reader(file)
-            names = next(lines, [])
-            rows = [_row(cells, len(names), f"{path}, line {lines.line_num}") for cells in lines if cells]
+            reader = csv.reader(file)
+            names = next(reader, [])
+            table = [(reader.line_num, cells) for cells in reader if cells]
     except UnicodeDecodeError:
         raise InvalidDataError(f"{path} is not a text file") from None
-    if not names or not rows:
+    if not names or not table:
         raise InvalidDataError(f"{path} must hold a header and at least one row")
-    return names, np.array(rows, dtype=np.float64)
+    for line, cells in table:
+        if len(cells) != len(names):
+            raise InvalidDataError(f"{path}, line {line}: {len(cells)} cells, the header has {len(names)}")
+    columns = [[cells[j].strip() for _, cells in table] for j in range(len(names))]
+    rows, signals = np.empty((len(table), len(names))), []
+    for j, (name, column) in enumerate(zip(names, columns, strict=True)):
+        values = [_number(cell) for cell in column]
+        texts = [row for row, value in enumerate(values) if value is None]
+        if texts and any(value is not None and cell for cell, value in zip(column, values, strict=True)):
+            raise InvalidDataError(f"{path}, line {table[texts[0]][0]}: {column[texts[0]]!r} is not a number")
+        codes = {text: code for code, text in enumerate(sorted(set(column) - {""}))}
+        rows[:, j] = [codes.get(cell, np.nan) for cell in column] if texts else values
+        signals.append(Signal(name, "categorical" if texts else "numeric"))
+    return signals, rows
 
 
-def _row(cells: list[str], width: int, where: str) -> list[float]:
-    if len(cells) != width:
-        raise InvalidDataError(f"{where}: {len(cells)} cells, the header has {width}")
-    values = []
-    for cell in cells:
-        try:
-            values.append(float(cell) if cell.strip() else float("nan"))
-        except ValueError:
-            raise InvalidDataError(f"{where}: {cell!r} is not a number") from None
-    return values
+def _number(cell: str) -> float | None:
+    """Return a cell's number, NaN for an empty one, None for text."""
+    try:
+        return float(cell) if cell else float("nan")
+    except ValueError:
+        return None
 
 
 def _bar() -> Progress:
-    """Return a progress bar on standard error, which goes away when the work is done."""
+    """Return a progress bar on a terminal's standard error, which goes away when the work is done."""
+    console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
+        disable=not console.is_terminal,
     )

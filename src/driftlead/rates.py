@@ -145,14 +145,17 @@ def nmddm_formula(
 def nmddm_features(
     g: NDArray[np.float64], window: NDArray[Any] | float, bins: NDArray[Any] | float
 ) -> NDArray[np.float64]:
-    """Return the smooth terms whose sum corrects `nmddm_formula`, shape (..., 72)."""
+    """Return the smooth terms whose sum corrects `nmddm_formula`, shape (..., 78)."""
     g, window, bins = np.broadcast_arrays(np.asarray(g, dtype=np.float64), window, bins)
     half = (bins - 1.0) / 2.0
     one, nearness = np.ones_like(g), half / g
     of_level = [one, nearness, nearness**2, nearness**3, 1.0 / g, nearness / g]
     of_bins = [one, np.log(half), half**-0.5]
     of_window = [one, window**-0.5, half / window, np.log(window) / 5.0]
-    return np.stack([x * y * z for x in of_level for y in of_bins for z in of_window], axis=-1)
+    terms = [x * y * z for x in of_level for y in of_bins for z in of_window]
+    # The statistic has an end, so that the exponent bends where a level is no small part of the window.
+    terms += [g / window * y * z for y in of_bins for z in of_window[:2]]
+    return np.stack(terms, axis=-1)
 
 
 def nmddm_lowest(window: int, bins: int) -> float:
@@ -175,7 +178,7 @@ def nmddm(g: float, window: int, bins: int) -> float:
     return float(nmddm_log_rate(np.array(g), window, bins))
 
 
-def nmddm_log_rate(g: NDArray[np.float64], window: int, bins: int) -> NDArray[np.float64]:
+def nmddm_log_rate(g: NDArray[np.float64], window: float, bins: int) -> NDArray[np.float64]:
     """Return `nmddm` at many levels, of any shape."""
     correction = nmddm_features(g, window, bins) @ _table("nmddm")["coefficients"]
     return np.asarray(nmddm_formula(g, window, bins) + correction)

@@ -21,7 +21,7 @@ from driftlead.calibration import (
 )
 from driftlead.calibration.counting import excursions
 from driftlead.calibration.simulation import SignalModel, simulate_laws
-from driftlead.cli import app
+from driftlead.cli import app, read_table
 from driftlead.detectors import IncrementalKS
 from driftlead.errors import InvalidDataError, InvalidParameterError, StateError
 from driftlead.ranks import SortedReference
@@ -210,7 +210,11 @@ def test_report_names_what_was_done_and_warns_with_numbers():
     assert "depend on their past (s1: 1 lags)" in report
     assert "2 of 2 references are shorter than 20 windows of 100" in report
     assert "delta 0.01 lies within the error of the mean" in report
-    assert [line.split()[3] for line in report.splitlines()[3:7]] == ["table", "simulation"] * 2
+    head, table, simulated = (line.split() for line in report.splitlines()[3:6])
+    assert head == ["signal", "values", "lags", "incremental_ks", "page_hinkley"]
+    assert [len(table), len(simulated)] == [5, 7]  # two thresholds; each with what it is known to
+    assert simulated[4].startswith("~")
+    assert simulated[4].endswith("%")
     assert seen[-1][1] == seen[-1][2]
 
 
@@ -267,11 +271,32 @@ def test_the_command_line_prints_the_same_report(tmp_path):
     assert answer.stdout.strip() == expected.report().strip()
 
 
+def test_columns_of_text_are_categories(tmp_path):
+    file = tmp_path / "reference.csv"
+    file.write_text("sex,height\nmale,1\n,2\nfemale,\n\nmale,3\n")
+    signals, rows = read_table(file)
+    assert signals == [Signal("sex", "categorical"), Signal("height")]
+    np.testing.assert_array_equal(rows, [[1, 1], [np.nan, 2], [0, np.nan], [1, 3]])
+
+
+def test_signals_with_equal_numbers_share_a_line_and_long_tables_are_cut():
+    rng = np.random.default_rng(9)
+    rows = rng.normal(size=(400, 500))
+    rows[::7, 3:5] = np.nan
+    calibration = calibrate(profile_of(rows), detectors=[incremental_ks(20), nmddm(20)])
+    table = calibration.report().splitlines()[4:6]
+    assert [line.split()[:5] for line in table] == [["s0", "and", "497", "more", "400"],
+                                                    ["s3", "and", "1", "more", "342"]]  # fmt: skip
+    assert calibration.report(1).splitlines()[5] == "… and 2 signals more"
+    expected = float(calibration.report().splitlines()[1].split()[3].replace(",", ""))
+    assert expected == pytest.approx(1e6, rel=0.15)  # the KS distance takes few values
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("a,b\n1,2\n3\n", "line 3: 1 cells, the header has 2"),
-        ("a,b\n1,x\n", "line 2: 'x' is not a number"),
+        ("a,b\n1,2\n1,x\n", "line 3: 'x' is not a number"),
         ("", "must hold a header and at least one row"),
         (None, "No such file"),
     ],

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-__all__ = ["Law", "excess_spread", "fit_tail"]
+__all__ = ["Law", "excess_spread", "fit_stretched", "fit_tail"]
 
 _GROUPS = 8  # of simulated references, left out one at a time
+_FARTHEST, _GRID = 30.0, 600  # times the lowest level of a known law; points between
 _FEWEST = 15  # alarms at a level, below which the level is not used
 
 
@@ -81,7 +82,6 @@ def fit_tail(
         Of levels, shape (l,) → (l,) and (l,) → (l, k).
     caution : float64 array, shape (k,)
         Standard deviation within which a coefficient is believed to lie around 0; infinite: unknown.
-
     most : float
         Alarms per row above which a level is not used.
 
@@ -91,17 +91,12 @@ def fit_tail(
     """
     used = _usable(counts, most * rows)
     known, terms = formula(levels[used]), features(levels[used])
-    groups = np.array_split(np.arange(len(counts)), min(_GROUPS, len(counts)))
 
-    def solve(kept: NDArray[np.int64]) -> NDArray[np.float64]:
-        log_rate, weight = _log_rates(counts[kept][:, used], rows)
-        left = np.concatenate([terms * weight[:, np.newaxis], np.diag(1.0 / caution)])
-        right = np.concatenate([(log_rate - known) * weight, np.zeros(len(caution))])
-        return np.asarray(np.linalg.lstsq(left, right, rcond=None)[0])
+    def solve(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+        log_rate, weight = _log_rates(counts[:, used], rows)
+        return _least_squares(terms, log_rate - known, weight, caution)
 
-    everything = np.arange(len(counts))
-    coefficients = solve(everything)
-    left_out = np.array([solve(np.setdiff1d(everything, group)) for group in groups])
+    coefficients, left_out = solve(counts), _left_out(solve, counts)
 
     def at(level: float) -> NDArray[np.float64]:
         return np.asarray(features(np.array([level]))[0])
@@ -111,6 +106,73 @@ def fit_tail(
         float(levels[used][0]),
         lambda level: _jackknife(left_out @ at(level)),
     )
+
+
+def fit_stretched(
+    levels: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    rows: int,
+    known: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    lowest: float,
+    scale: float,
+    doubt: float,
+    most: float,
+) -> Law:
+    """Fit ``log rate = known((level - shift) / stretch)``: the levels of a known law, moved and stretched.
+
+    Parameters
+    ----------
+    levels, counts, rows, most
+        As in `fit_tail`.
+    known : callable
+        Log rate of the known law, shape (l,) → (l,), falling from ``lowest`` on.
+    scale, doubt : float
+        The stretch is believed to be ``scale``, within the relative standard deviation ``doubt``.
+
+    Returns
+    -------
+    Law
+    """
+    used = _usable(counts, most * rows)
+    grid = lowest * np.geomspace(1.0, _FARTHEST, _GRID)
+    of_grid = known(grid)
+    slopes = np.gradient(of_grid, grid)
+    terms = np.stack([np.ones(len(used)), levels[used] / scale], axis=1)
+
+    def solve(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+        log_rate, weight = _log_rates(counts[:, used], rows)
+        place = np.interp(-log_rate, -of_grid, grid)  # the known level with that rate
+        weight = weight * -np.interp(place, grid, slopes)
+        return _least_squares(terms, place - terms[:, 1], weight, np.array([np.inf, doubt]))
+
+    def place(level: float, shift: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.maximum(level / scale * (1.0 + shift[..., 1]) + shift[..., 0], lowest)
+
+    coefficients, left_out = solve(counts), _left_out(solve, counts)
+    return Law(
+        lambda level: float(known(place(level, coefficients))),
+        float(levels[used][0]),
+        lambda level: _jackknife(known(place(level, left_out))),
+    )
+
+
+def _least_squares(
+    terms: NDArray[np.float64],
+    values: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    caution: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    left = np.concatenate([terms * weight[:, np.newaxis], np.diag(1.0 / caution)])
+    right = np.concatenate([values * weight, np.zeros(len(caution))])
+    return np.asarray(np.linalg.lstsq(left, right, rcond=None)[0])
+
+
+def _left_out(
+    solve: Callable[[NDArray[np.int64]], NDArray[np.float64]], counts: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the coefficients without each group of references, shape (groups, k)."""
+    groups = np.array_split(np.arange(len(counts)), min(_GROUPS, len(counts)))
+    return np.array([solve(np.delete(counts, group, axis=0)) for group in groups])
 
 
 def excess_spread(counts: NDArray[np.int64]) -> float:

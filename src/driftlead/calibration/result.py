@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from driftlead.calibration import report
 from driftlead.calibration.specs import DetectorSpec
 from driftlead.errors import InvalidParameterError, ReferenceMismatchError, StateError
 from driftlead.reference import ReferenceProfile
@@ -156,39 +157,15 @@ class Calibration:
                 yield f"the calibration is for {pair.n} values of {pair.signal} in column {pair.column}"
 
     def report(self, rows: int | None = None) -> str:
-        """Return what was done for every pair, as plain text.
+        """Return what was done for every signal, as plain text.
 
         Parameters
         ----------
         rows : int, optional
-            Longest table; the pairs beyond it are left out and counted.
+            Longest table; the signals beyond it are left out and counted. Signals that tables gave the same
+            thresholds share a line.
         """
-        kept = f"for {self.guarantee:.0%} of references" if self.guarantee else "on average over references"
-        lines = [f"one false alarm per {self.false_alarm_every:,.0f} rows, {kept}"]
-        if self.episode_share < 1.0:
-            lines.append(
-                f"signals are correlated: {self.episode_share:.2f} episodes per alarm, thresholds lowered"
-            )
-        lines.append("")
-        names = max(len("signal"), *(len(pair.signal) for pair in self.pairs))
-        lines.append(
-            f"{'signal':{names}}  {'detector':14}  {'threshold':>10}  {'by':10}  {'lags':>4}"
-            f"  {'n':>7}  rows per false alarm (95 %)"
-        )
-        shown = self.pairs if rows is None else self.pairs[:rows]
-        for pair in shown:
-            low, high = pair.interval
-            spread = f" ({low:.2g} to {high:.2g})" if pair.simulated else ""
-            lines.append(
-                f"{pair.signal:{names}}  {pair.detector:14}  {pair.threshold:>10.4g}"
-                f"  {'simulation' if pair.simulated else 'table':10}  {pair.order:>4}  {pair.n:>7}"
-                f"  {pair.false_alarm_every:.3g}{spread}"
-            )
-        if len(shown) < len(self.pairs):
-            lines.append(f"… and {len(self.pairs) - len(shown)} more")
-        if self.findings:
-            lines += ["", *self.findings]
-        return "\n".join(lines)
+        return "\n".join(report.lines(self, rows))
 
     def to_state(self) -> dict[str, Any]:
         """Return plain arrays and scalars, for `driftlead.state`."""

@@ -222,22 +222,46 @@ def _law(spec: DetectorSpec, model: SignalModel, tally: _Tally, signal: int, len
     if spec.law == "incremental_ks" and spec.window is not None:
         drawn = np.log(np.stack(tally.spreads)[:, signal])
         return _ks_law(model, spec.window, levels, counts, rows, float(drawn.std(ddof=1)))
-    half = 0.0
-    if spec.law == "nmddm":
-        bins = spec.bins if model.categories is None else len(model.categories)
-        half = (max(bins, 2) - 1.0) / 2.0
-    # The tail falls off like that of a gamma variable of some scale; where nothing is known, as a line.
-    power = half - 1.0 if half else 0.0
-    law = laws.fit_tail(
+    if spec.law == "nmddm" and spec.window is not None:
+        law = _nmddm_law(spec, model, spec.window, levels, counts, rows)
+    else:
+        law = laws.fit_tail(
+            levels,
+            counts,
+            rows,
+            lambda level: np.zeros(len(level)),
+            lambda level: np.stack([np.ones(len(level)), level / levels[-1]], axis=1),
+            np.array([np.inf, np.inf]),
+            most=_SPARSE / spec.window if spec.window is not None else np.inf,
+        )
+    return law.with_spread(lambda level: laws.excess_spread(counts))
+
+
+def _nmddm_law(
+    spec: DetectorSpec,
+    model: SignalModel,
+    window: int,
+    levels: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    rows: int,
+) -> Law:
+    """Fit the law of independent rows, its levels moved and stretched: what bends its tail does so here.
+
+    Those are the end of the statistic's range, and excursions that run into each other.
+    """
+    bins = max(2, spec.bins if model.categories is None else len(model.categories))
+    variance = float(autoregression.long_run_variance(model.coefficients[np.newaxis])[0])
+    scale = max(1.0, variance**0.8)  # rare values forget faster than the mean does
+    return laws.fit_stretched(
         levels,
         counts,
         rows,
-        lambda level: power * np.log(level) if power else np.zeros(len(level)),
-        lambda level: np.stack([np.ones(len(level)), level / levels[-1]], axis=1),
-        np.array([np.inf, np.inf]),
-        most=_SPARSE / spec.window if spec.window is not None else np.inf,
+        lambda level: rates.nmddm_log_rate(level, window, bins),
+        rates.nmddm_lowest(window, bins),
+        scale,
+        0.5 if model.order else 0.1,
+        _SPARSE / window,
     )
-    return law.with_spread(lambda level: laws.excess_spread(counts))
 
 
 def _ks_law(
