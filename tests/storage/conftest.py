@@ -43,3 +43,16 @@ def make_store(url: str) -> Iterator[Callable[..., SqlStore]]:
 @pytest.fixture
 def store(make_store: Callable[..., SqlStore]) -> SqlStore:
     return make_store()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a file of SQLite will lie; the folder is yet to be made."""
+    return tmp_path / "new folder" / "store.db"
+
+
+@pytest.fixture
+def file_store(path: Path) -> Iterator[SqlStore]:
+    store = SqlStore(f"sqlite:///{path}", model="digits", version="1")
+    yield store
+    store.close()

@@ -112,22 +112,22 @@ class Database:
         """Bring the tables up to date and return the model's key."""
         if self._file is not None:
             self._file.make_folder()
+        key = select(models.c.key).where(models.c.name == self._model_name)
+        model: int | None = None
         with self._transaction(writing=False) as connection:
             revision = current_revision(connection)
-        if revision != HEAD:
+            if revision == HEAD:
+                model = connection.scalar(key)
+        if model is None:
             with self._transaction(writing=True) as connection:
                 upgrade(connection)
-            _log.info("%s: migrated to revision %s", self, HEAD)
-        key = select(models.c.key).where(models.c.name == self._model_name)
-        with self._transaction(writing=True) as connection:
-            statement = insert(connection, models).values(name=self._model_name).on_conflict_do_nothing()
-            if (model := connection.scalar(key)) is None:
-                connection.execute(statement)
+                new = insert(connection, models).values(name=self._model_name)
+                connection.execute(new.on_conflict_do_nothing())
                 model = connection.scalar(key)
         if self._file is not None:
             self._file.remember()
         assert model is not None
-        return int(model)
+        return model
 
     @contextmanager
     def _transaction(self, *, writing: bool) -> Iterator[Connection]:

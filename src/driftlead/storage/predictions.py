@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 
 import numpy as np
 from sqlalchemy import Connection, Row, Table, delete, exists, select, tuple_, update
 
 from driftlead.monitor.records import JoinedLabels, PredictionBatch
-from driftlead.storage.schema import insert, labels, predictions
+from driftlead.storage.schema import among, insert_new, labels, predictions
 
 __all__ = [
     "Arrival",
@@ -24,17 +24,12 @@ __all__ = [
 #: When a label came, and its id.
 Arrival = tuple[float, str]
 
-# Parameters of one statement; SQLite takes 32766.
-_CHUNK = 1000
-
 _arrival = tuple_(labels.c.received_at, labels.c.id)
 _has_prediction = exists().where(predictions.c.model == labels.c.model, predictions.c.id == labels.c.id)
 
 
 def add_predictions(connection: Connection, model: int, version: str, batch: PredictionBatch) -> int:
     """Keep those whose id is new; return how many."""
-    if not len(batch):
-        return 0
     outputs = np.ascontiguousarray(batch.outputs, dtype="<f4")
     rows = [
         {"model": model, "id": id, "version": version, "made_at": made_at, "outputs": row.tobytes()}
@@ -42,8 +37,7 @@ def add_predictions(connection: Connection, model: int, version: str, batch: Pre
     ]
     # In one order everywhere: replicas that insert the same ids wait for each other, but never in a circle.
     rows.sort(key=itemgetter("id"))
-    statement = insert(connection, predictions).on_conflict_do_nothing()
-    return connection.execute(statement, rows, execution_options={"preserve_rowcount": True}).rowcount
+    return len(insert_new(connection, predictions, rows))
 
 
 def add_labels(
@@ -52,20 +46,11 @@ def add_labels(
     """Keep the labels whose id has none yet, and join them; ``repeated`` more are known to be duplicates."""
     ids = sorted(first)
     known = _predictions(connection, model, ids)
-    statement = insert(connection, labels).on_conflict_do_nothing().returning(labels.c.id)
-    kept: set[str] = set()
-    for chunk in _chunks(ids):
-        rows = [
-            {
-                "model": model,
-                "id": id,
-                "label": first[id],
-                "received_at": received_at,
-                "waiting": id not in known,
-            }
-            for id in chunk
-        ]
-        kept.update(connection.scalars(statement, rows))
+    rows = [
+        {"model": model, "id": id, "label": first[id], "received_at": received_at, "waiting": id not in known}
+        for id in ids
+    ]
+    kept = insert_new(connection, labels, rows)
     joined = [id for id in first if id in kept and id in known]
     return _joined(
         [known[id] for id in joined],
@@ -101,10 +86,11 @@ def claim_waiting(
     )
     claimed = connection.execute(ready if last is None else ready.where(_arrival <= last)).all()
     ids = [row.id for row in claimed]
-    for chunk in _chunks(ids):
-        connection.execute(
-            update(labels).where(labels.c.model == model, labels.c.id.in_(chunk)).values(waiting=False)
-        )
+    connection.execute(
+        update(labels)
+        .where(labels.c.model == model, among(connection, labels.c.id, ids))
+        .values(waiting=False)
+    )
     known = _predictions(connection, model, ids)
     return _joined([known[id] for id in ids], [row.label for row in claimed])
 
@@ -134,24 +120,14 @@ def prune_waiting(connection: Connection, model: int, before: float, limit: int)
 
 
 def _delete(connection: Connection, table: Table, model: int, ids: Sequence[str]) -> int:
-    return sum(
-        connection.execute(delete(table).where(table.c.model == model, table.c.id.in_(chunk))).rowcount
-        for chunk in _chunks(ids)
-    )
+    statement = delete(table).where(table.c.model == model, among(connection, table.c.id, ids))
+    return connection.execute(statement).rowcount
 
 
 def _predictions(connection: Connection, model: int, ids: Sequence[str]) -> dict[str, Row[str, float, bytes]]:
-    """Predictions by id, held against removal until the transaction ends: no label outlives its own."""
     columns = select(predictions.c.id, predictions.c.made_at, predictions.c.outputs)
-    return {
-        row.id: row
-        for chunk in _chunks(ids)
-        for row in connection.execute(
-            columns.where(predictions.c.model == model, predictions.c.id.in_(chunk)).with_for_update(
-                read=True, key_share=True
-            )
-        )
-    }
+    chosen = columns.where(predictions.c.model == model, among(connection, predictions.c.id, ids))
+    return {row.id: row for row in connection.execute(chosen)}
 
 
 def _joined(
@@ -171,7 +147,3 @@ def _joined(
         duplicate,
         unmatched,
     )
-
-
-def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK))

@@ -5,10 +5,15 @@ An id is unique per name of a model, over all its versions: a label may arrive a
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Connection,
     Double,
     Index,
@@ -18,10 +23,25 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    any_,
+    func,
+    literal,
+    select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-__all__ = ["ID_LENGTH", "episodes", "insert", "labels", "metadata", "models", "notifications", "predictions"]
+__all__ = [
+    "ID_LENGTH",
+    "among",
+    "episodes",
+    "insert",
+    "insert_new",
+    "labels",
+    "metadata",
+    "models",
+    "notifications",
+    "predictions",
+]
 
 ID_LENGTH = 256
 
@@ -100,3 +120,28 @@ def insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.I
     if connection.dialect.name == "postgresql":
         return postgresql.insert(table)
     return sqlite.insert(table)
+
+
+def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> set[str]:
+    """Insert rows whose id is new, and return these ids."""
+    if not rows:
+        return set()
+    statement = insert(connection, table)
+    given: Sequence[dict[str, Any]] | None = rows
+    if connection.dialect.name == "postgresql":
+        # An array for each column: psycopg is slow with a thousand parameters.
+        names = list(rows[0])
+        arrays = (
+            literal([row[name] for row in rows], postgresql.ARRAY(table.c[name].type)) for name in names
+        )
+        unnested = func.unnest(*arrays).table_valued(*names).render_derived()
+        statement, given = statement.from_select(names, select(unnested)), None
+    return set(connection.scalars(statement.on_conflict_do_nothing().returning(table.c.id), given))
+
+
+def among(connection: Connection, ids: ColumnElement[str], given: Sequence[str]) -> ColumnElement[bool]:
+    """Condition that an id is one of those given, however many: they are one parameter."""
+    if connection.dialect.name == "postgresql":
+        return ids == any_(literal(given, postgresql.ARRAY(ids.type)))
+    each = func.json_each(json.dumps(given)).table_valued("value")
+    return ids.in_(select(each.c.value))
