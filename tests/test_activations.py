@@ -171,6 +171,8 @@ def test_training_with_gradients_goes_on_undisturbed(network, images):
     with watch(network, ["0", "3"]) as watched:
         output = network(images)
         columns = watched.take()
+        # What is kept must not keep the graph of the pass.
+        assert not any(kept.requires_grad for kept, *_ in columns.content.outputs.values())
         output.sum().backward()
         close(np.asarray(columns)[:, 2:], moments(output))
     for parameter, gradient in zip(network.parameters(), expected, strict=True):

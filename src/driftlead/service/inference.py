@@ -162,22 +162,30 @@ def _require_finite(predictor: Predictor, prediction: Prediction, batch: Batch) 
 
     A row with missing values may have a missing answer; it leaves as ``null``.
     """
-    whole = np.ones(batch.rows, dtype=np.bool_)
-    for spec in predictor.inputs:
-        whole &= _finite_rows(batch.arrays[spec.name], spec, batch.rows)
     for spec in predictor.outputs:
         if spec.dtype.kind != "f":
             continue
-        with np.errstate(over="ignore"):
-            values = prediction.outputs[spec.name].astype(spec.dtype)
-        if spec.batched and values.shape[:1] != (batch.rows,):
+        values = prediction.outputs[spec.name]
+        if values.dtype != spec.dtype:
+            with np.errstate(over="ignore"):
+                values = values.astype(spec.dtype)
+        # Which rows are spoilt is asked only where any is: every request pays for this.
+        if np.isfinite(values).all() or (spec.batched and values.shape[:1] != (batch.rows,)):
             continue  # encoding refuses what has not one answer per row
-        spoilt = whole & ~_finite_rows(values, spec, batch.rows)
+        spoilt = _whole_rows(predictor, batch) & ~_finite_rows(values, spec, batch.rows)
         if spoilt.any():
             raise InvalidDataError(
                 f"row {spoilt.argmax()} (the first is 0) must be within the model's range, got values for "
                 f"which its {quote_value(spec.name)} are not finite"
             )
+
+
+def _whole_rows(predictor: Predictor, batch: Batch) -> NDArray[np.bool_]:
+    """Whether each row came without missing values."""
+    whole = np.ones(batch.rows, dtype=np.bool_)
+    for spec in predictor.inputs:
+        whole &= _finite_rows(batch.arrays[spec.name], spec, batch.rows)
+    return whole
 
 
 def _finite_rows(values: NDArray[Any], spec: TensorSpec, rows: int) -> NDArray[np.bool_]:
