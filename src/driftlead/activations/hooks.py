@@ -53,8 +53,11 @@ def watch(module: nn.Module, layers: Sequence[str | Layer]) -> ActivationWatch:
     Notes
     -----
     Axis 0 of an output holds the rows. Of a tuple, list or mapping the first tensor is watched; of a module
-    that runs several times in a pass, the last run. Watch a network before `torch.compile`: what is compiled
-    without hooks does not call them later. A captured CUDA graph replays without calling any.
+    that runs several times in a pass, the last run. A pass keeps at most `LARGEST_KEPT` elements per layer
+    until its columns are computed.
+
+    Watch a network before `torch.compile`: what is compiled without hooks does not call them later. A
+    captured CUDA graph replays without calling any.
 
     Examples
     --------
