@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead.errors import InvalidDataError, InvalidParameterError
+from driftlead.errors import DriftleadError, InvalidDataError, InvalidParameterError
 
 __all__ = ["Recorded", "open_recorded"]
 
@@ -118,9 +118,9 @@ def _parquet(file: Path):  # type: ignore[no-untyped-def]  # pyarrow has no type
     try:
         from pyarrow import ArrowException, parquet
     except ImportError:
-        raise InvalidDataError(f"{file} needs pyarrow to be read: pip install pyarrow") from None
+        raise DriftleadError(f"reading {file} needs pyarrow: pip install 'driftlead[tables]'") from None
     try:
-        return parquet.ParquetFile(file)
+        return parquet.ParquetFile(file, pre_buffer=False)  # which would hold the whole file in the end
     except ArrowException as error:
         raise InvalidDataError(f"{file} cannot be read: {str(error).splitlines()[0]}") from None
 
