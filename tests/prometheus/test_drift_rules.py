@@ -67,7 +67,7 @@ def series(monitor: Monitor, instance: str) -> list[dict[str, str]]:
     made = []
     for family in MonitorCollector(monitor, **NAMES).collect():
         for sample in family.samples:
-            labels = {"job": "driftlead", "instance": instance, **sample.labels}
+            labels = {"job": "driftlead", "instance": instance, "pod": instance, **sample.labels}
             text = ", ".join(f'{name}="{value}"' for name, value in labels.items())
             slope = sample.value / SECONDS * 60 if family.type == "counter" else 0
             first = 0 if family.type == "counter" else sample.value
