@@ -76,7 +76,7 @@ def quality() -> Json:
             "Precision and recall",
             "Of the latest labelled rows, averaged over classes.",
             "percentunit",
-            [target(f"avg by (metric) ({ratios % 'precision|recall'} >= 0)", "{{metric}}")],
+            [target(f"avg by (metric) ({ratios % 'macro_precision|macro_recall'} >= 0)", "{{metric}}")],
             limits={"max": 1},
         ),
         lines(

@@ -142,8 +142,8 @@ def send_traffic(url: str, stop: threading.Event) -> None:
 PENDING = """\
 driftlead_feedback_total{OWN,outcome="matched"} 10
 driftlead_performance_ratio{OWN,metric="accuracy"} 0.97
-driftlead_performance_ratio{OWN,metric="precision"} 0.97
-driftlead_performance_ratio{OWN,metric="recall"} 0.97
+driftlead_performance_ratio{OWN,metric="macro_precision"} 0.97
+driftlead_performance_ratio{OWN,metric="macro_recall"} 0.97
 driftlead_performance_ratio{OWN,metric="brier"} 0.02
 driftlead_performance_ratio{OWN,metric="calibration_error"} 0.01
 driftlead_performance_ratio{OWN,metric="estimated_accuracy"} 0.96
