@@ -37,6 +37,10 @@ def main(
     port: Annotated[
         int | None, typer.Option(help="Port to serve on; 0 takes a free one. Default: 8000.")
     ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the monitor's state and database; one for each service. Default: var."),
+    ] = None,
     metrics_port: Annotated[
         int | None, typer.Option(help="Port of /metrics; 0 takes a free one. Default: 8001.")
     ] = None,
@@ -54,7 +58,10 @@ def main(
     from model.artefact import ArtefactError
     from utils.environment import SettingsError, load_settings
 
-    flags = {"server": {"host": host, "port": port, "metrics_port": metrics_port}}
+    flags = {
+        "server": {"host": host, "port": port, "metrics_port": metrics_port},
+        "storage": {"folder": folder},
+    }
     try:
         serve(load_settings(ServingSettings, config, overrides=flags), model)
     except (SettingsError, StartupError, ArtefactError, DriftleadError) as error:

@@ -21,14 +21,17 @@ import uvicorn
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from driftlead.errors import ReferenceMismatchError
+from driftlead.errors import ReferenceMismatchError, StorageError
 from driftlead.exporters.exposition import metrics_app
 from driftlead.exporters.prometheus import MonitorCollector
-from driftlead.monitor import Monitor
+from driftlead.exporters.webhooks import NotifierCollector
+from driftlead.monitor import Monitor, StateFolder, Store
 from driftlead.service import Predictor, create_app
+from driftlead.storage import SqlStore
+from driftlead.webhooks import Notifier
 from executor.address import Address
 from executor.connections import ACCEPTED_AT_ONCE, BACKLOG, PatientProtocol, quieten
-from executor.settings import ServingSettings
+from executor.settings import ServingSettings, StorageSection
 from model.artefact import Artefact, load
 from model.predictor import TorchPredictor
 from utils.logging import configure_logging
@@ -49,7 +52,7 @@ class Service:
     """What belongs together in one serving process."""
 
     predictor: Predictor
-    monitor: Monitor
+    monitor: Monitor | None
     registry: CollectorRegistry
     app: FastAPI
 
@@ -81,6 +84,8 @@ def serve(settings: ServingSettings, model_path: Path) -> None:
         # First, since a port in use is told at once and a model takes seconds to load.
         listener = stack.enter_context(_listen(settings.server.host, settings.server.port))
         service = compose(load(model_path), settings)
+        if service.monitor is not None:
+            stack.callback(service.monitor.close, drain=True)
         prometheus_client.disable_created_metrics()
         metrics_port = _start_metrics(service.registry, settings, stack)
         # Not sooner: a start that fails says so in its one line.
@@ -88,8 +93,9 @@ def serve(settings: ServingSettings, model_path: Path) -> None:
         # Libraries have their own idea of what is worth a line, above all the compiler of the kernels.
         for name in ("uvicorn", "numba", "asyncio"):
             logging.getLogger(name).setLevel(logging.WARNING)
-        service.monitor.start()
-        stack.callback(service.monitor.close, drain=True)
+        if service.monitor is not None:
+            service.monitor.start()
+            _start_webhooks(service, settings, stack)
         url = Address(settings.server.host, listener.getsockname()[1]).url
         metrics_url = f"{Address(settings.server.metrics_host, metrics_port).url}/metrics"
         server = _Server(
@@ -122,8 +128,35 @@ def compose(artefact: Artefact, settings: ServingSettings) -> Service:
     ------
     ReferenceMismatchError
         The reference profile belongs to another model, or profiles other signals.
+    StateError
+        The state folder is another service's.
     """
-    predictor = TorchPredictor(artefact)
+    registry = CollectorRegistry()
+    prometheus_client.ProcessCollector(registry=registry)
+    monitor = None
+    predictor = TorchPredictor(artefact, watched=settings.monitor.enabled)
+    if settings.monitor.enabled:
+        monitor = _monitor(predictor, artefact, settings)
+        registry.register(
+            MonitorCollector(
+                monitor,
+                model=predictor.name,
+                version=predictor.version,
+                max_signals=settings.server.metrics_signals,
+            )
+        )
+    app = create_app(
+        predictor,
+        monitor,
+        limits=settings.limits.limits(),
+        registry=registry,
+        class_names=artefact.class_names,
+        api_key=settings.server.api_key,
+    )
+    return Service(predictor, monitor, registry, app)
+
+
+def _monitor(predictor: TorchPredictor, artefact: Artefact, settings: ServingSettings) -> Monitor:
     profile = artefact.profile
     if profile is None:
         raise ReferenceMismatchError(
@@ -135,25 +168,33 @@ def compose(artefact: Artefact, settings: ServingSettings) -> Service:
             "the reference profile does not hold the model's signals; "
             "train it anew with `python train_model.py`"
         )
-    monitor = Monitor(profile, settings.monitor.settings())
-    registry = CollectorRegistry()
-    prometheus_client.ProcessCollector(registry=registry)
-    registry.register(
-        MonitorCollector(
-            monitor,
-            model=predictor.name,
-            version=predictor.version,
-            max_signals=settings.server.metrics_signals,
-        )
+    storage = settings.storage
+    folder = StateFolder(storage.folder) if storage.folder is not None else None
+    return Monitor(
+        profile,
+        settings.monitor.settings(),
+        store=_store(predictor, storage),
+        folder=folder,
+        webhooks=[webhook.name for webhook in settings.webhooks],
+        source={"model": predictor.name, "version": predictor.version},
     )
-    app = create_app(
-        predictor,
-        monitor,
-        limits=settings.limits.limits(),
-        registry=registry,
-        class_names=artefact.class_names,
+
+
+def _store(predictor: Predictor, storage: StorageSection) -> Store | None:
+    if storage.database_url is None:
+        return None
+    store = SqlStore(
+        storage.database_url,
+        model=predictor.name,
+        version=predictor.version,
+        keep_seconds=storage.keep_days * 86_400,
     )
-    return Service(predictor, monitor, registry, app)
+    try:
+        store.open()
+    except StorageError as error:
+        # Serving does not wait for a database: predictions wait for it in memory.
+        _log.warning("the database does not answer; serving goes on", reason=str(error))
+    return store
 
 
 # --- the process -------------------------------------------------------------------------------------
@@ -241,6 +282,18 @@ def _start_metrics(registry: CollectorRegistry, settings: ServingSettings, stack
     return server.server_port
 
 
+def _start_webhooks(service: Service, settings: ServingSettings, stack: ExitStack) -> None:
+    """Deliver messages about episodes in a thread."""
+    if not settings.webhooks or service.monitor is None:
+        return
+    webhooks = {section.name: section.webhook() for section in settings.webhooks}
+    notifier = Notifier(service.monitor.store, webhooks)
+    predictor = service.predictor
+    service.registry.register(NotifierCollector(notifier, model=predictor.name, version=predictor.version))
+    notifier.start()
+    stack.callback(notifier.close)
+
+
 def _no_address(host: str, port: int, setting: str, error: OSError | UnicodeError) -> StartupError:
     if isinstance(error, socket.gaierror | UnicodeError):
         reason = "no such host" if isinstance(error, UnicodeError) else error.strerror
@@ -279,14 +332,19 @@ def _introduction(service: Service, settings: ServingSettings, url: str, metrics
     predictor, watch = service.predictor, settings.monitor
     kinds = [signal.name.partition(":")[0] for signal in predictor.signals]
     parts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+    watching = ["  watching  nothing: monitor.enabled is false"]
+    if watch.enabled:
+        watching = [
+            f"  drift     {url}/api/v1/monitor",
+            f"  watching  {len(kinds)} signals ({parts}) with {', '.join(watch.detectors)};",
+            f"            one false alarm in {watch.false_alarm_every:,.0f} rows on average with no change",
+        ]
     return [
         f"Serving {predictor.name}, version {predictor.version}. Ctrl-C stops it.",
         "",
         f"  service   {url}",
         f"  metrics   {metrics_url}",
-        f"  drift     {url}/api/v1/monitor",
-        f"  watching  {len(kinds)} signals ({parts}) with {', '.join(watch.detectors)};",
-        f"            one false alarm in {watch.false_alarm_every:,.0f} rows on average with no change",
+        *watching,
         "",
         "Try it:",
         f"  {_example_request(predictor, url)}",

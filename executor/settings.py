@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from driftlead.monitor import MonitorSettings
 from driftlead.service import Limits
+from driftlead.webhooks import Webhook
 from utils.logging import Level
 
 __all__ = ["ServingSettings"]
@@ -24,9 +26,10 @@ class _Section(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _is_no_switch(cls, value: Any) -> Any:
-        """Refuse ``true``, which pydantic would take for the number 1: no setting here is on or off."""
-        if isinstance(value, bool):
+    def _is_no_switch(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse ``true``, which pydantic would take for the number 1, where a setting is not on or off."""
+        field = cls.model_fields[info.field_name] if info.field_name is not None else None
+        if isinstance(value, bool) and not (field is not None and field.annotation is bool):
             raise ValueError(f"must not be true or false, got {value}")
         return value
 
@@ -40,6 +43,8 @@ class ServerSection(_Section):
     metrics_port: Port = 8001
     metrics_signals: int = Field(default=500, ge=1, le=100_000)
     drain_seconds: int = Field(default=10, ge=0, le=3600)
+    # What clients show to send labels, acknowledge episodes and the like; without one nothing is asked for.
+    api_key: Annotated[str, Field(min_length=8)] | None = None
 
 
 class LimitsSection(_Section):
@@ -61,7 +66,9 @@ class LimitsSection(_Section):
 
 
 class MonitorSection(_Section):
-    """See `driftlead.monitor.MonitorSettings`."""
+    """See `driftlead.monitor.MonitorSettings`; disabled, the model is served unwatched."""
+
+    enabled: bool = True
 
     false_alarm_every: float = _MONITOR.false_alarm_every
     detectors: tuple[str, ...] = _MONITOR.detectors
@@ -69,9 +76,16 @@ class MonitorSection(_Section):
     window: int = 250
     delta: float = _MONITOR.delta
     direction: Literal["both", "up", "down"] = _MONITOR.direction
+    quiet_rows: int | None = _MONITOR.quiet_rows
     bins: int = _MONITOR.bins
     queue_rows: int = _MONITOR.queue_rows
+    queue_bytes: int = _MONITOR.queue_bytes
     recent_alarms: int = _MONITOR.recent_alarms
+    linger_seconds: float = _MONITOR.linger_seconds
+    kept_predictions: int = _MONITOR.kept_predictions
+    label_deadline_seconds: float = _MONITOR.label_deadline_seconds
+    quality_window: int = _MONITOR.quality_window
+    save_every_seconds: float = _MONITOR.save_every_seconds
     seed: int = Field(default=_MONITOR.seed, ge=0)
 
     @model_validator(mode="after")
@@ -81,7 +95,42 @@ class MonitorSection(_Section):
 
     def settings(self) -> MonitorSettings:
         """Return the monitor's settings; a value that breaks its rule raises `InvalidParameterError`."""
-        return MonitorSettings(**self.model_dump())
+        return MonitorSettings(**self.model_dump(exclude={"enabled"}))
+
+
+class StorageSection(_Section):
+    """Where the state of the monitor, predictions, labels and episodes are kept."""
+
+    # Of one replica alone; nothing is kept over a restart where there is none.
+    folder: Path | None = Path("var")
+    # By default a SQLite file in the folder.
+    url: str | None = None
+    keep_days: float = Field(default=30.0, gt=0)
+
+    @property
+    def database_url(self) -> str | None:
+        """Where the database is; None where nothing is kept."""
+        if self.url is not None or self.folder is None:
+            return self.url
+        return f"sqlite:///{self.folder / 'driftlead.db'}"
+
+
+class WebhookSection(_Section):
+    """Whom to tell of episodes of drift; see `driftlead.webhooks.Webhook`."""
+
+    name: Annotated[str, Field(min_length=1)]
+    url: str
+    secret: str | None = None
+    allow_private: bool = False
+
+    @model_validator(mode="after")
+    def _keeps_the_rules(self) -> WebhookSection:
+        self.webhook()
+        return self
+
+    def webhook(self) -> Webhook:
+        """Return the webhook; a value that breaks its rule raises `InvalidParameterError`."""
+        return Webhook(self.url, secret=self.secret, allow_private=self.allow_private)
 
 
 class LoggingSection(_Section):
@@ -96,4 +145,6 @@ class ServingSettings(_Section):
     server: ServerSection = ServerSection()
     limits: LimitsSection = LimitsSection()
     monitor: MonitorSection = MonitorSection()
+    storage: StorageSection = StorageSection()
+    webhooks: tuple[WebhookSection, ...] = ()
     logging: LoggingSection = LoggingSection()

@@ -25,6 +25,8 @@ class TorchPredictor:
     ----------
     artefact : Artefact
         The model. Its settings choose the layers whose activations are signals.
+    watched : bool
+        Whether predictions carry signals; without, they carry the features alone.
 
     Attributes
     ----------
@@ -47,7 +49,7 @@ class TorchPredictor:
 
     platform = "pytorch"
 
-    def __init__(self, artefact: Artefact) -> None:
+    def __init__(self, artefact: Artefact, *, watched: bool = True) -> None:
         self.name = artefact.name
         self.version = artefact.model_hash
         self.inputs = (TensorSpec("input", "FP32", (-1, *artefact.input_shape)),)
@@ -59,12 +61,10 @@ class TorchPredictor:
         self._network = artefact.network()
         chosen = artefact.settings.monitored_layers
         self._layers = self._network.layer_names if chosen == "all" else chosen
-        self._watch = watch(self._network, self._layers)
-        self.signals = (
-            *feature_signals(artefact.feature_names),
-            *self._watch.signals,
-            *classification_signals(),
-        )
+        self._watch = watch(self._network, self._layers) if watched else None
+        self.signals = feature_signals(artefact.feature_names)
+        if self._watch is not None:
+            self.signals += (*self._watch.signals, *classification_signals())
 
     def predict(self, inputs: Mapping[str, NDArray[Any]]) -> Prediction:
         """Predict one batch; see `driftlead.service.predictor.Predictor`.
@@ -96,13 +96,16 @@ class TorchPredictor:
         scores = probabilities.astype(np.float32)
         return Prediction(
             outputs={"probabilities": scores, "label": scores.argmax(axis=1)},
-            signals=SignalRows(
-                batch.reshape(len(batch), -1),
-                self._watch.take(len(batch)),
-                classification_columns(probabilities),
-            ),
+            signals=self._signals(batch.reshape(len(batch), -1), probabilities),
             scores=scores,
         )
+
+    def _signals(
+        self, features: NDArray[np.float32], probabilities: NDArray[np.float64]
+    ) -> NDArray[np.float64] | SignalRows:
+        if self._watch is None:
+            return features.astype(np.float64)
+        return SignalRows(features, self._watch.take(len(features)), classification_columns(probabilities))
 
     def predict_all(self, features: NDArray[np.float32], batch_size: int = 256) -> Prediction:
         """Predict many rows, ``batch_size`` at a time.

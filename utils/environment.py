@@ -28,7 +28,7 @@ PREFIX = "DRIFTLEAD_"
 #: Top-level keys of every settings file. A variable of any other name is a mistake and is reported.
 SECTIONS: Mapping[str, frozenset[str]] = {
     "model.yaml": frozenset({"data", "split", "seed", "network", "training", "monitored_layers", "output"}),
-    "monitor.yaml": frozenset({"server", "limits", "monitor", "logging"}),
+    "monitor.yaml": frozenset({"server", "limits", "monitor", "storage", "webhooks", "logging"}),
     "demo.yaml": frozenset({"demo"}),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -23,9 +24,12 @@ class ServiceClient:
         Root of the service.
     model, version : str
         Whom to ask.
+    api_key : str or None
+        The service's, where it asks for one.
     """
 
-    def __init__(self, url: str, model: str, version: str) -> None:
+    def __init__(self, url: str, model: str, version: str, api_key: str | None = None) -> None:
+        self._key = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
         self._infer_path = f"/v2/models/{model}/versions/{version}/infer"
         self._http = httpx.Client(
             base_url=url,
@@ -42,8 +46,8 @@ class ServiceClient:
         except httpx.TransportError:
             return False
 
-    def infer(self, rows: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Send raw rows, return the predicted class indices.
+    def infer(self, rows: NDArray[np.float32], name: str) -> NDArray[np.int64]:
+        """Send raw rows under a request's name, return the predicted class indices.
 
         Raises
         ------
@@ -57,9 +61,14 @@ class ServiceClient:
             # JSON has no NaN: a missing value travels as null.
             "data": [None if value != value else value for value in rows.ravel().tolist()],
         }
-        answer = self._json("POST", self._infer_path, json={"inputs": [tensor]})
+        answer = self._json("POST", self._infer_path, json={"id": name, "inputs": [tensor]})
         labels = next(output["data"] for output in answer["outputs"] if output["name"] == "label")
         return np.asarray(labels, dtype=np.int64)
+
+    def tell(self, labels: Mapping[str, NDArray[np.int64]]) -> None:
+        """Send the true classes of earlier requests, by their names; raises `ServiceError` like `infer`."""
+        sent = [{"id": name, "labels": truth.tolist()} for name, truth in labels.items()]
+        self._json("POST", "/feedback", json=sent, headers=self._key)
 
     def monitor(self) -> Snapshot:
         """Ask what the monitor sees; raises `ServiceError` like `infer`."""

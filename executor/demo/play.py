@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
 
 from executor.demo.client import ServiceClient
 from executor.demo.progress import Progress
@@ -39,6 +44,10 @@ class Player:
     ) -> None:
         self._client, self._progress, self._screen, self._stopping = client, progress, screen, stopping
         self._next_poll = 0.0
+        # Names that no request of an earlier run had.
+        self._run = uuid4().hex[:12]
+        self._requests = 0
+        self._unlabelled: deque[tuple[float, str, NDArray[np.int64]]] = deque()
         self._note = ""
 
     def play(self, stream: Iterator[Batch]) -> None:
@@ -69,8 +78,23 @@ class Player:
             self._wait(due)
 
     def _send(self, batch: Batch) -> None:
-        predicted = self._client.infer(batch.rows)
-        self._progress.answer(batch, predicted, time.monotonic())
+        name = f"{self._run}-{self._requests}"
+        predicted = self._client.infer(batch.rows, name)
+        now = time.monotonic()
+        self._requests += 1
+        self._unlabelled.append((now, name, batch.labels))
+        self._progress.answer(batch, predicted, now)
+
+    def _tell(self) -> None:
+        """Send the labels of what was predicted long enough ago."""
+        until = time.monotonic() - self._progress.scenario.traffic.label_delay_seconds
+        due: dict[str, NDArray[np.int64]] = {}
+        while self._unlabelled and self._unlabelled[0][0] <= until:
+            _, name, labels = self._unlabelled.popleft()
+            # A request of one row is named as its prediction.
+            due[name] = labels
+        if due:
+            self._client.tell(due)
 
     def _wait(self, due: float) -> None:
         """Sleep until ``due`` and keep the view fresh."""
@@ -84,6 +108,7 @@ class Player:
             time.sleep(max(0.0, min(due, self._next_poll) - now))
 
     def _look(self) -> None:
+        self._tell()
         self._progress.observe(self._client.monitor())
         self._screen.show(self._progress, self._note)
 

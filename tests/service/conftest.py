@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from driftlead.monitor import Monitor, MonitorSettings
+from driftlead.monitor import Monitor, MonitorSettings, Store
 from driftlead.reference import ReferenceProfile
 from driftlead.service import Limits, create_app
 from driftlead.signals import join_rows
@@ -55,8 +55,11 @@ class Service:
 def linear_profile() -> ReferenceProfile:
     rows = np.random.default_rng(5).normal(size=(500, 3)).astype(np.float32)
     model = LinearClassifier()
-    signals = join_rows([model.predict({"input": rows}).signals])
-    return ReferenceProfile.from_rows(model.signals, signals, model_hash=model.version)
+    prediction = model.predict({"input": rows})
+    profile = ReferenceProfile.from_rows(
+        model.signals, join_rows([prediction.signals]), model_hash=model.version
+    )
+    return profile.with_quality(prediction.scores, prediction.outputs["label"], CLASS_NAMES)
 
 
 @pytest.fixture
@@ -64,15 +67,22 @@ def make_service(linear_profile: ReferenceProfile) -> Iterator[Callable[..., Ser
     """Build services from a predictor and limits; all are taken down at the end."""
     made: list[Service] = []
 
-    def make(predictor: Any = None, **limits: Any) -> Service:
+    def make(
+        predictor: Any = None,
+        store: Store | None = None,
+        api_key: str | None = None,
+        watched: bool = True,
+        **limits: Any,
+    ) -> Service:
         registry = CollectorRegistry()
-        monitor = Monitor(linear_profile, MonitorSettings(window=100))
+        monitor = Monitor(linear_profile, MonitorSettings(window=100), store=store)
         app = create_app(
             predictor or LinearClassifier(),
-            monitor,
+            monitor if watched else None,
             limits=Limits(**limits),
             registry=registry,
             class_names=CLASS_NAMES,
+            api_key=api_key,
         )
         made.append(Service(app, monitor, registry))
         return made[-1]

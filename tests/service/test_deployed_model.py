@@ -29,7 +29,7 @@ import deployed_model
 from driftlead.detectors import DETECTORS
 from driftlead.errors import ReferenceMismatchError
 from executor.serving import compose
-from executor.settings import ServingSettings
+from executor.settings import ServingSettings, StorageSection
 from model.artefact import load
 from tests.programs import require_program
 from tests.service.conftest import Service
@@ -38,12 +38,20 @@ from utils.environment import SettingsError, load_settings
 ROOT = Path(__file__).parents[2]
 ZEROS = {"inputs": [{"name": "input", "shape": [2, 8, 8], "datatype": "FP32", "data": [0] * 128}]}
 FREE_PORTS = ["--port", "0", "--metrics-port", "0"]
+UNKEPT = ServingSettings(storage=StorageSection(folder=None))
+
+
+@pytest.fixture(autouse=True)
+def kept_nowhere(monkeypatch):
+    """Services started in this process keep nothing in the repository."""
+    monkeypatch.setenv("DRIFTLEAD_STORAGE__FOLDER", "null")
 
 
 def environment(**variables: str) -> dict[str, str]:
     """The process environment without settings of ours, and with a few."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("DRIFTLEAD_", "WEB_"))}
-    return {**kept, **variables}
+    # Services of several tests run side by side: none may keep anything where another does.
+    return {"DRIFTLEAD_STORAGE__FOLDER": "null", **kept, **variables}
 
 
 def start(*arguments: Any, stdout: int = subprocess.PIPE, **variables: str) -> subprocess.Popen[str]:
@@ -267,14 +275,14 @@ def test_a_profile_of_another_model_is_refused(trained_model_path):
     artefact = load(trained_model_path)
     other = replace(artefact, profile=replace(artefact.profile, model_hash="0123456789ab"))
     with pytest.raises(ReferenceMismatchError, match="belongs to model 0123456789ab"):
-        compose(other, ServingSettings())
+        compose(other, UNKEPT)
     fewer = replace(artefact.profile, signals=artefact.profile.signals[::-1])
     with pytest.raises(ReferenceMismatchError, match="does not hold the model's signals"):
-        compose(replace(artefact, profile=fewer), ServingSettings())
+        compose(replace(artefact, profile=fewer), UNKEPT)
 
 
 def test_extreme_but_finite_values_are_answered_in_full_or_refused(trained_model_path):
-    service = compose(load(trained_model_path), ServingSettings())
+    service = compose(load(trained_model_path), UNKEPT)
     called = Service(service.app, service.monitor, service.registry)
     largest = float(torch.finfo(torch.float32).max)
     signs = np.random.default_rng(3).choice([-largest, largest], size=(20, 64)).tolist()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,9 @@ FALSE_ALARM_CHANCE = 0.001
 """Chance that the bins of any signal at all exceed `chi_square_thresholds` while nothing changes."""
 
 _OWN = ("model", "version")
+
+_LOSSES = ("log_loss", "mae", "rmse")
+"""What is not a share of anything, among the measures of `driftlead.quality.metrics`."""
 
 
 class MonitorCollector(Collector):
@@ -77,28 +80,41 @@ class MonitorCollector(Collector):
         snapshot = self._monitor.snapshot()
         layout = self._layout
         if layout is None or layout.bins is not snapshot.bins:
-            layout = self._layout = _Layout(self._own, self._monitor.profile, snapshot)
+            layout = self._layout = _Layout(self._own, snapshot)
         kept = _strongest(snapshot, self._max_signals)
         yield from _detector_families(snapshot, layout, kept)
         yield from _signal_families(snapshot, layout, kept)
         yield from self._health_families(snapshot, left_out=int((~kept).sum()))
-        yield from self._reference_families(layout)
+        yield from self._label_families(snapshot)
+        yield from self._reference_families(snapshot.profile, layout)
 
     def _health_families(self, snapshot: MonitorSnapshot, left_out: int) -> Iterator[Metric]:
         yield self._gauge(
             "signals_left_out", "Signals without series of their own, since there are too many.", left_out
         )
         yield self._gauge(
-            "episodes_open", "Periods of drift, over all signals, that are not over.", snapshot.drifting
+            "episodes_open",
+            "Periods of drift, over all signals, that are not over.",
+            len(snapshot.open_episodes),
         )
+        yield self._gauge(
+            "episodes_unacknowledged",
+            "Open episodes that no person knows of.",
+            sum(episode.status == "open" for episode in snapshot.open_episodes),
+        )
+        if snapshot.saved_at is not None:
+            yield self._gauge(
+                "monitor_state_saved_timestamp_seconds",
+                "When the monitor's state was last saved, since the epoch.",
+                snapshot.saved_at,
+            )
         yield self._gauge(
             "monitor_queue_rows", "Rows waiting between serving and monitoring.", snapshot.queue_rows
         )
-        rows = CounterMetricFamily(
-            "driftlead_monitor_rows", "Rows that went through the detectors.", labels=_OWN
+        yield self._counter(
+            "monitor_rows", "Rows that went through the detectors.", snapshot.rows_since_start
         )
-        rows.add_metric(self._own, float(snapshot.rows))
-        yield rows
+        yield self._counter("episodes", "Episodes of drift that opened.", snapshot.episodes_since_start)
         yield self._counters(
             "monitor_dropped_rows",
             "Rows that never reached the detectors, by reason.",
@@ -109,8 +125,43 @@ class MonitorCollector(Collector):
             "monitor_errors", "Failures inside the monitor, by place.", "where", snapshot.errors
         )
 
-    def _reference_families(self, layout: _Layout) -> Iterator[Metric]:
-        profile = self._monitor.profile
+    def _label_families(self, snapshot: MonitorSnapshot) -> Iterator[Metric]:
+        labels = snapshot.labels
+        yield self._counters(
+            "feedback", "Labels received, by what became of them.", "outcome", labels.outcomes
+        )
+        yield self._counters(
+            "predictions_dropped",
+            "Predictions that never reached the store, by reason.",
+            "reason",
+            snapshot.dropped_predictions,
+        )
+        yield self._gauge(
+            "predictions_waiting", "Predictions on their way to the store.", snapshot.waiting_predictions
+        )
+        yield self._gauge(
+            "label_lag_seconds", "Mean age of the predictions that were labelled last.", labels.lag_seconds
+        )
+        yield self._counter("labelled_rows", "Labelled rows that were measured.", labels.rows_since_start)
+        ratios = {name: value for name, value in labels.metrics.items() if name not in _LOSSES}
+        ratios |= {
+            f"reference_{name}": value
+            for name, value in labels.reference_metrics.items()
+            if name not in _LOSSES
+        }
+        if labels.estimate is not None:
+            ratios |= {
+                "estimated_accuracy": labels.estimate.estimate,
+                "estimated_accuracy_low": labels.estimate.low,
+                "estimated_accuracy_high": labels.estimate.high,
+            }
+        yield self._gauges(
+            "performance_ratio", "Quality of labelled rows; of the reference; estimated.", "metric", ratios
+        )
+        losses = {name: value for name, value in labels.metrics.items() if name in _LOSSES}
+        yield self._gauges("performance_loss", "Losses of labelled rows.", "metric", losses)
+
+    def _reference_families(self, profile: ReferenceProfile, layout: _Layout) -> Iterator[Metric]:
         observations = GaugeMetricFamily(
             "driftlead_reference_observations",
             "Rows that the reference was taken from.",
@@ -136,6 +187,17 @@ class MonitorCollector(Collector):
         family.add_metric(self._own, float(value))
         return family
 
+    def _counter(self, name: str, documentation: str, value: float) -> Metric:
+        family = CounterMetricFamily(f"driftlead_{name}", documentation, labels=_OWN)
+        family.add_metric(self._own, float(value))
+        return family
+
+    def _gauges(self, name: str, documentation: str, label: str, values: Mapping[str, float]) -> Metric:
+        family = GaugeMetricFamily(f"driftlead_{name}", documentation, labels=(*_OWN, label))
+        for value, number in values.items():
+            family.add_metric((*self._own, value), float(number))
+        return family
+
     def _counters(self, name: str, documentation: str, label: str, counts: dict[str, int]) -> Metric:
         family = CounterMetricFamily(f"driftlead_{name}", documentation, labels=(*_OWN, label))
         for value, count in counts.items():
@@ -146,9 +208,9 @@ class MonitorCollector(Collector):
 class _Layout:
     """What the series of a monitor are called: it changes with the reference alone."""
 
-    def __init__(self, own: tuple[str, str], profile: ReferenceProfile, snapshot: MonitorSnapshot) -> None:
+    def __init__(self, own: tuple[str, str], snapshot: MonitorSnapshot) -> None:
         self.bins = snapshot.bins
-        self.reference = reference_digest(profile, snapshot.bins)
+        self.reference = reference_digest(snapshot.profile, snapshot.bins)
         names = [signal.name for signal in snapshot.signals]
         self.signals = LabelSets((*_OWN, "signal"), [(*own, name) for name in names])
         self.references = LabelSets(
@@ -268,7 +330,10 @@ def _detector_families(
         lambda detector: detector.drifting,
     )
     yield family(
-        "counter", "alarms", "Alarms; those of one excursion count once.", lambda detector: detector.alarms
+        "counter",
+        "alarms",
+        "Alarms; those of one excursion count once.",
+        lambda detector: detector.alarms_since_start,
     )
 
 

@@ -5,9 +5,13 @@ from driftlead.monitor.callbacks import Callback
 from driftlead.monitor.drifted_signals import Activity, RecentRows
 from driftlead.monitor.episode import DriftedSignal, Episode, EpisodeEvent
 from driftlead.monitor.episodes import EpisodeTracker
+from driftlead.monitor.feedback import FeedbackOutcome
+from driftlead.monitor.memory_store import MemoryStore
 from driftlead.monitor.monitor import Monitor
+from driftlead.monitor.records import Store
 from driftlead.monitor.settings import MonitorSettings
-from driftlead.monitor.snapshot import Alarm, DetectorSnapshot, MonitorSnapshot
+from driftlead.monitor.snapshot import Alarm, DetectorSnapshot, LabelsSnapshot, MonitorSnapshot
+from driftlead.monitor.state_folder import StateFolder
 
 __all__ = [
     "Activity",
@@ -19,9 +23,14 @@ __all__ = [
     "Episode",
     "EpisodeEvent",
     "EpisodeTracker",
+    "FeedbackOutcome",
+    "LabelsSnapshot",
+    "MemoryStore",
     "Monitor",
     "MonitorSettings",
     "MonitorSnapshot",
     "RecentRows",
     "SignalBins",
+    "StateFolder",
+    "Store",
 ]

@@ -69,7 +69,7 @@ class BinCounter:
     Attributes
     ----------
     counts : ndarray of int64, shape (total number of bins,)
-        Observations per bin, signal after signal.
+        Observations per bin, signal after signal, those before a restart included.
     """
 
     def __init__(self, bins: Sequence[SignalBins]) -> None:
@@ -86,15 +86,26 @@ class BinCounter:
         entries = [len(each.of_slot) + 1 for each in self.bins]
         self._first_entry = np.concatenate([[0], np.cumsum(entries)[:-1]]).astype(np.int64) + 1
         self.counts = np.zeros(int(self._first_bin[-1]), dtype=np.int64)
+        self._before = np.zeros_like(self.counts)
+
+    def continue_from(self, counts: NDArray[np.int64]) -> None:
+        """Go on from counts that were made before a restart."""
+        self.counts[:] = counts
+        self._before[:] = counts
 
     def add(self, slots: NDArray[np.int32]) -> None:
         """Count located rows, of shape (rows, n_signals)."""
         located = self._table[slots + self._first_entry]
         self.counts += np.bincount(located.ravel(), minlength=len(self.counts))
 
-    def of_signal(self, index: int) -> NDArray[np.int64]:
-        """Return the counts of one signal's bins, as a copy."""
-        return self.counts[self._first_bin[index] : self._first_bin[index + 1]].copy()
+    def since_start(self) -> list[NDArray[np.int64]]:
+        """Return the counts of each signal's bins since this process started, as copies.
+
+        A counter that Prometheus scrapes starts at 0 in every process. One that went on from a state saved
+        seconds before a crash would have fallen back a little, which reads as a restart from 0: all that it
+        had ever counted would count again.
+        """
+        return np.split(self.counts - self._before, self._first_bin[1:-1])
 
 
 def _quantile_bins(counts: NDArray[np.int64]) -> tuple[tuple[str, ...], NDArray[np.int64]]:

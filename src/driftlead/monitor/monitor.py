@@ -1,22 +1,34 @@
-"""The monitor itself: signals into detectors, in a thread of its own."""
+"""The monitor itself: served rows and labels in, verdicts out, never in the way of what serves."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter, deque
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from driftlead.errors import InvalidDataError
-from driftlead.monitor.bins import BinCounter, SignalBins
-from driftlead.monitor.row_queue import RowQueue
+from driftlead.calibration import Calibration
+from driftlead.errors import InvalidDataError, InvalidParameterError, ReferenceMismatchError, StateError
+from driftlead.monitor.baseline import Baseline
+from driftlead.monitor.callbacks import Callback, Callbacks
+from driftlead.monitor.detection import Detection
+from driftlead.monitor.episode import Episode, EpisodeEvent
+from driftlead.monitor.feedback import Feedback, FeedbackOutcome
+from driftlead.monitor.keeper import STATE, Keeper
+from driftlead.monitor.memory_store import MemoryStore
+from driftlead.monitor.recorder import Recorder
+from driftlead.monitor.records import Store
+from driftlead.monitor.row_queue import QueuedRows, RowQueue
 from driftlead.monitor.settings import MonitorSettings
-from driftlead.monitor.snapshot import Alarm, MonitorSnapshot
-from driftlead.monitor.watch import build_watches
-from driftlead.ranks import SortedReference
+from driftlead.monitor.snapshot import MonitorSnapshot
+from driftlead.monitor.state_folder import StateFolder
 from driftlead.reference import ReferenceProfile
+from driftlead.signals import SignalRows, join_rows
 
 __all__ = ["Monitor"]
 
@@ -26,9 +38,17 @@ _log = logging.getLogger(__name__)
 # which waits for the call to end, never waits long.
 _WORKER_ROWS = 4096
 
+#: Where something can fail, besides in the detectors.
+_PLACES = (
+    "observe", "worker", "bins", "episodes", "quality", "storage", "recorder", "state", "rebaseline",
+)  # fmt: skip
+
+_RECORD_SECONDS = 1.0
+_PRUNE_SECONDS = 600.0
+
 
 class Monitor:
-    """Watch rows of signals against a reference profile.
+    """Watch rows of signals against a reference profile, and labels once they come.
 
     `observe` is for serving: it hands rows to a bounded queue, never blocks and never raises. A worker
     thread, between `start` and `close`, feeds them to the detectors. `process` does the same at once, in
@@ -40,6 +60,25 @@ class Monitor:
         The reference of every signal, and the order of the rows' columns.
     settings : MonitorSettings
         How to watch.
+    calibration : Calibration, optional
+        Thresholds that were found for this profile and these settings; without them the budget is split
+        evenly, as for rows that do not depend on each other.
+    store : Store, optional
+        Where predictions wait for labels and episodes are kept; by default in memory. It is closed with the
+        monitor.
+    folder : StateFolder, optional
+        Where the state is saved, so that a new process goes on where this one ended. Closed with the monitor.
+    webhooks : sequence of str
+        Names of the webhooks that `driftlead.webhooks.Notifier` tells of episodes.
+    source : dict of str to str
+        What tells this monitor from others in those messages, such as ``{"model": "digits"}``.
+    clock : callable
+        Returns the seconds since the epoch.
+
+    Raises
+    ------
+    ReferenceMismatchError
+        The calibration is for another profile or other settings.
 
     Examples
     --------
@@ -55,35 +94,131 @@ class Monitor:
     >>> monitor.process(rng.normal([0.0, 1.0, 0.0], size=(300, 3)))
     >>> sorted({alarm.signal for alarm in monitor.snapshot().recent_alarms})
     ['feature:b']
+    >>> monitor.snapshot().open_episodes[0].signals[0].signal
+    'feature:b'
     """
 
-    def __init__(self, profile: ReferenceProfile, settings: MonitorSettings | None = None) -> None:
-        self.profile = profile
+    def __init__(
+        self,
+        profile: ReferenceProfile,
+        settings: MonitorSettings | None = None,
+        *,
+        calibration: Calibration | None = None,
+        store: Store | None = None,
+        folder: StateFolder | None = None,
+        webhooks: Sequence[str] = (),
+        source: dict[str, str] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.settings = settings or MonitorSettings()
-        self._reference = SortedReference(profile.samples)
-        self._watches = build_watches(profile, self.settings)
-        self._bins = BinCounter(
-            [
-                SignalBins.from_sample(signal, sample, int(missing))
-                for signal, sample, missing in zip(
-                    profile.signals, profile.samples, profile.missing, strict=True
-                )
-            ]
-        )
-        self._rows = 0
-        self._recent_rows = np.full((self.settings.window, profile.n_signals), np.nan)
-        self._recent_alarms: deque[Alarm] = deque(maxlen=self.settings.recent_alarms)
+        self.store: Store = store if store is not None else MemoryStore()
+        self._row_settings = self.settings.for_rows() if profile.quality is not None else self.settings
+        self._webhooks = tuple(webhooks)
+        self._source = dict(source or {})
+        self._clock = clock
         self._dropped: Counter[str] = Counter(queue_full=0, closed=0)
-        self._errors: Counter[str] = Counter(
-            observe=0, worker=0, bins=0, **dict.fromkeys(self.settings.detectors, 0)
-        )
-        self._queue = RowQueue(self.settings.queue_rows)
-        self._state_lock = threading.Lock()
+        self._errors: Counter[str] = Counter(dict.fromkeys((*_PLACES, *self.settings.detectors), 0))
+        self._episodes_opened = 0
         self._count_lock = threading.Lock()
+        self._state_lock = threading.Lock()
+        self._callbacks = Callbacks()
+        self._baseline = Baseline(profile, self._row_settings, calibration, folder, self._count_error)
+        self._detection = self._baseline.detection()
+        self._recorder = Recorder(
+            self.store,
+            self.settings.kept_predictions,
+            self.settings.queue_bytes,
+            _RECORD_SECONDS,
+            self._count_error,
+        )
+        self._feedback = Feedback(profile, self.settings, self._recorder, self._count_error, self._keep)
+        self._folder = folder
+        self._restore()
+        self._keeper = Keeper(
+            self.state, self._tidy, folder, self.settings.save_every_seconds, self._count_error
+        )
+        self._queue = RowQueue(self.settings.queue_rows, self.settings.queue_bytes)
+        self._next_prune = time.monotonic()
         self._closed = False
         self._worker: threading.Thread | None = None
 
-    def observe(self, rows: ArrayLike, ids: object = None, scores: object = None) -> None:
+    @classmethod
+    def merged(
+        cls,
+        profile: ReferenceProfile,
+        states: Sequence[Mapping[str, Any]],
+        settings: MonitorSettings | None = None,
+        *,
+        calibration: Calibration | None = None,
+    ) -> Monitor:
+        """Return one monitor that knows what several replicas knew, as of their latest rows.
+
+        - Rows, bins and alarms are counts: they add.
+        - The latest window of rows is the latest of all replicas' rows, in the order of time. The statistics
+          of incremental KS and NM-DDM are those of one monitor that saw all of them, up to the random order
+          of tied values.
+        - Page-Hinkley sums over all time in the order of all rows, which no sum of sums gives back. It starts
+          anew with at least a window of rows: it knows less than a single monitor would, and errs on the
+          quiet side.
+        - Labels are measured where they arrive: totals add, windows stand side by side.
+
+        Parameters
+        ----------
+        profile, settings, calibration
+            As all of the replicas have them.
+        states : sequence of mapping
+            What `state` returned on each; its file is read by
+            ``driftlead.state.load(folder / "monitor.state", "monitor")[1]``.
+
+        Returns
+        -------
+        Monitor
+            Not started; it is there to be asked for its `snapshot`.
+
+        Raises
+        ------
+        InvalidParameterError
+            There are no states.
+        StateError
+            A state belongs to another model, reference or setting, or is damaged.
+
+        Examples
+        --------
+        >>> from driftlead.signals import Signal
+        >>> rng = np.random.default_rng(0)
+        >>> profile = ReferenceProfile.from_rows([Signal("a")], rng.normal(size=(1000, 1)), model_hash="1f")
+        >>> settings = MonitorSettings(window=100)
+        >>> replicas = [Monitor(profile, settings) for _ in range(2)]
+        >>> for row in rng.normal(size=(300, 1)):
+        ...     replicas[int(row[0] > 0)].process([row])
+        >>> merged = Monitor.merged(profile, [replica.state() for replica in replicas], settings)
+        >>> merged.snapshot().rows
+        300
+        """
+        if not states:
+            raise InvalidParameterError("states", "at least one", list(states))
+        monitor = cls(profile, settings, calibration=calibration)
+        try:
+            rows, labels = [each["detection"] for each in states], [each["feedback"] for each in states]
+        except (KeyError, TypeError) as error:
+            raise StateError(f"a state is incomplete: {error}") from None
+        monitor._detection = Detection.merged(profile, monitor._row_settings, rows, calibration)
+        monitor._feedback.merge(labels)
+        return monitor
+
+    @property
+    def profile(self) -> ReferenceProfile:
+        """The reference that rows are compared with now."""
+        return self._detection.profile
+
+    # --- rows ----------------------------------------------------------------------------------------
+
+    def observe(
+        self,
+        rows: ArrayLike | SignalRows,
+        ids: Sequence[str] | None = None,
+        scores: NDArray[np.float32] | None = None,
+    ) -> None:
         """Hand served rows to the monitor, and return at once.
 
         Rows that find the queue full, or the monitor closed, are dropped and counted. Nothing is raised:
@@ -91,55 +226,205 @@ class Monitor:
 
         Parameters
         ----------
-        rows : array_like, shape (rows, n_signals)
-            One value per row and signal, NaN where missing; copied.
+        rows : array_like or SignalRows, shape (rows, n_signals)
+            One value per row and signal, NaN where missing; an array is copied.
+        ids : sequence of str, optional
+            Names of the rows' predictions, by which `feedback` finds them.
+        scores : ndarray of float32, shape (rows, k), optional
+            What was predicted: class probabilities, or a single column of predicted values. Not copied.
         """
         try:
-            batch = self._as_rows(rows)
+            batch = rows if isinstance(rows, SignalRows) else self._as_rows(rows)
+            if batch.shape[1] != self.profile.n_signals:
+                raise InvalidDataError(self._shape_rule(batch.shape))
+            n = len(batch)
             # Without rows a batch takes no room, so no number of them would ever fill the queue.
-            if len(batch) and not self._queue.offer(batch):
+            if n == 0:
+                return
+            now = self._clock()
+            if not self._queue.offer(QueuedRows(batch, now)):
                 with self._count_lock:
-                    self._dropped["closed" if self._closed else "queue_full"] += len(batch)
+                    self._dropped["closed" if self._closed else "queue_full"] += n
+            if ids is not None and scores is not None:
+                self._recorder.offer(ids, scores, now)
         except Exception:
             self._count_error("observe")
 
-    def process(self, rows: ArrayLike) -> None:
+    def process(
+        self,
+        rows: ArrayLike | SignalRows,
+        *,
+        ids: Sequence[str] | None = None,
+        scores: NDArray[np.float32] | None = None,
+        observed_at: ArrayLike | None = None,
+    ) -> None:
         """Feed rows to the detectors in the calling thread.
 
         Parameters
         ----------
-        rows : array_like, shape (rows, n_signals)
-            One value per row and signal, NaN where missing.
+        rows, ids, scores
+            As for `observe`.
+        observed_at : array_like of float, shape (rows,) or (), optional
+            Seconds since the epoch; now, by default.
 
         Raises
         ------
         InvalidDataError
             When the rows are no numbers, or do not have one column per signal.
         """
-        batch = self._as_rows(rows)
+        batch = join_rows([rows]) if isinstance(rows, SignalRows) else self._as_rows(rows)
+        times = np.broadcast_to(
+            np.asarray(self._clock() if observed_at is None else observed_at, dtype=np.float64), len(batch)
+        )
+        if ids is not None and scores is not None and len(batch):
+            self._recorder.offer(ids, scores, float(times[-1]))
+        if len(batch):
+            self._advance(batch, times)
+
+    # --- labels --------------------------------------------------------------------------------------
+
+    def feedback(self, ids: Sequence[str], labels: ArrayLike) -> FeedbackOutcome:
+        """Take labels of earlier predictions, in any order and at any time; once it returns they are kept.
+
+        Idempotent: the first label of a prediction stands.
+
+        Parameters
+        ----------
+        ids : sequence of str, length n
+            Names of the predictions, as they were given to `observe`.
+        labels : array_like, shape (n,)
+            Class names or class indices; true values for a regression.
+
+        Returns
+        -------
+        FeedbackOutcome
+            How many were matched, late, duplicates and unmatched.
+
+        Raises
+        ------
+        InvalidDataError
+            An id or a label cannot be one. Nothing has been kept then.
+        StorageError
+            The store does not take labels now. Nothing has been kept then.
+
+        Examples
+        --------
+        >>> from driftlead.signals import Signal
+        >>> profile = ReferenceProfile.from_rows([Signal("a")], [[0.0], [1.0], [2.0]], model_hash="1f")
+        >>> monitor = Monitor(profile)
+        >>> monitor.process([[1.0]], ids=["r1"], scores=np.array([[0.2, 0.8]], dtype=np.float32))
+        >>> monitor.feedback(["r1", "r2"], [1, 0])
+        FeedbackOutcome(matched=1, late=0, duplicate=0, unmatched=1)
+        >>> monitor.feedback(["r1"], [1])
+        FeedbackOutcome(matched=0, late=0, duplicate=1, unmatched=0)
+        """
+        outcome, events = self._feedback.add(ids, labels, self._clock())
+        self._call(events)
+        return outcome
+
+    # --- episodes ------------------------------------------------------------------------------------
+
+    def on_episode(self, callback: Callback) -> None:
+        """Call ``callback(kind, episode)`` whenever an episode is opened, updated, acknowledged or resolved.
+
+        It runs in the thread that noticed, mostly the worker: it should be quick. What it raises is counted.
+        """
+        self._callbacks.add(callback)
+
+    def acknowledge(self, episode_id: str, by: str, note: str | None = None) -> Episode:
+        """Note that a person knows of an episode; the first one stands.
+
+        Raises
+        ------
+        InvalidParameterError
+            There is no such episode, or nobody is named.
+        StorageError
+            The episode is no longer open, and the store does not answer.
+        """
+        now = self._clock()
         with self._state_lock:
-            self._advance(batch)
+            event = self._detection.acknowledge(episode_id, now, by, note)
+            if event is not None:
+                self._keep([event])
+        if event is None:
+            event = self._feedback.acknowledge(episode_id, now, by, note)
+        if event is None:
+            record = self.store.episode(episode_id)
+            if record is None:
+                raise InvalidParameterError("episode_id", "the id of an episode", episode_id)
+            event = EpisodeEvent("acknowledged", now, Episode.from_record(record).acknowledge(now, by, note))
+            self._keep([event])
+        self._call([event])
+        return event.episode
+
+    def episodes(self, limit: int = 100) -> list[Episode]:
+        """Return the latest episodes, newest first, the open ones as they stand.
+
+        Raises
+        ------
+        StorageError
+            The store does not answer.
+        """
+        snapshot = self.snapshot()
+        stored = [Episode.from_record(record) for record in self.store.episodes(limit)]
+        known = {episode.id: episode for episode in [*stored, *snapshot.open_episodes]}
+        return sorted(known.values(), key=lambda episode: (episode.opened_at, episode.id), reverse=True)[
+            :limit
+        ]
+
+    def rebaseline(self, rows: int | None = None, *, by: str, note: str | None = None) -> int:
+        """Make what comes from now on the reference, because a change was found to be here to stay.
+
+        The next rows are collected, and the detectors go on as they are until there are enough. Then bins,
+        thresholds and detectors are made anew, the open episode is resolved as ``rebaselined``, and the
+        new reference is saved, so that it holds after a restart too.
+
+        Parameters
+        ----------
+        rows : int, optional
+            Rows to collect; by default as many as the profile was taken from, at most 5 000.
+        by : str
+            Who says so.
+        note : str, optional
+            Why.
+
+        Returns
+        -------
+        int
+            Rows that will be collected.
+
+        Raises
+        ------
+        InvalidParameterError
+            There are fewer than two windows of rows, more than a million, or nobody is named.
+        """
+        with self._state_lock:
+            return self._baseline.collect(rows, by, note)
+
+    # --- the process ---------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the worker thread. The kernels are compiled before it returns, not under traffic."""
+        """Start the threads. The kernels are compiled before it returns, not under traffic."""
         if self._worker is not None:
             return
-        rows = np.full((2, self.profile.n_signals), np.nan)
-        for watch in build_watches(self.profile, self.settings):
-            watch.detect(self._reference.locate(rows), 0)
+        self._detection.compile()
+        self._recorder.start()
+        self._keeper.start()
         self._worker = threading.Thread(target=self._work, name="driftlead-monitor", daemon=True)
         self._worker.start()
 
     def close(self, *, drain: bool = True, timeout: float = 10.0) -> None:
-        """Stop the worker thread.
+        """Stop the threads, write what waits for the store, and save the state.
 
         Parameters
         ----------
         drain : bool
             Whether rows still waiting go through the detectors first; otherwise they count as dropped.
         timeout : float
-            Longest wait, in seconds.
+            Longest wait for each thread, in seconds.
         """
+        if self._closed:
+            return
         self._closed = True
         # Where no worker ever ran, nobody would drain the queue.
         discarded = self._queue.close(discard=not drain or self._worker is None)
@@ -147,30 +432,61 @@ class Monitor:
             self._dropped["closed"] += discarded
         if self._worker is not None:
             self._worker.join(timeout)
+        self._recorder.close(timeout)
+        self._keeper.close(timeout)
+        self.store.close()
+        if self._folder is not None:
+            self._folder.close()
+
+    def state(self) -> dict[str, Any]:
+        """Return all that goes on after a restart, as plain arrays and scalars; fit for `driftlead.state`."""
+        with self._state_lock:
+            detection = self._detection.state()
+        return {"detection": detection, "feedback": self._feedback.state()}
 
     def snapshot(self) -> MonitorSnapshot:
         """Return everything the monitor knows, as of one row."""
         with self._state_lock:
-            detectors = tuple(watch.snapshot(self._rows) for watch in self._watches)
-            recent_rows = self._recent_rows.copy()
-            rows = self._rows
-            alarms = tuple(self._recent_alarms)
-            bin_counts = tuple(self._bins.of_signal(index) for index in range(self.profile.n_signals))
+            detection = self._detection
+            rows, rows_since_start = detection.rows, detection.rows_since_start
+            detectors = detection.detectors()
+            alarms = tuple(detection.recent_alarms)
+            bin_counts = tuple(detection.bins.since_start())
+            recent_rows, _ = detection.recent()
+            window_mean = detection.window_mean()
+            episode = detection.tracker.current()
+            collecting = self._baseline.progress
+        labels = self._feedback.snapshot(recent_rows, detection.profile.signals)
         with self._count_lock:
-            dropped, errors = dict(self._dropped), dict(self._errors)
+            dropped = dict(self._dropped)
+            errors = {**self._errors, "callback": self._callbacks.errors}
         return MonitorSnapshot(
-            signals=self.profile.signals,
+            profile=detection.profile,
+            signals=detection.profile.signals,
             rows=rows,
+            rows_since_start=rows_since_start,
             queue_rows=len(self._queue),
             dropped_rows=dropped,
             errors=errors,
             detectors=detectors,
             recent_alarms=alarms,
-            window_mean=_column_means(recent_rows),
-            reference_mean=self.profile.means,
-            bins=self._bins.bins,
+            window_mean=window_mean,
+            reference_mean=detection.profile.means,
+            bins=detection.bins.bins,
             bin_counts=bin_counts,
+            open_episodes=tuple(each for each in (episode, labels.episode) if each is not None),
+            episodes_since_start=self._episodes_opened,
+            labels=labels,
+            waiting_predictions=len(self._recorder),
+            dropped_predictions=self._recorder.dropped,
+            saved_at=self._keeper.saved_at,
+            collecting=collecting,
         )
+
+    # --- inside --------------------------------------------------------------------------------------
+
+    def _shape_rule(self, shape: tuple[int, ...]) -> str:
+        return f"rows must have shape (rows, {self.profile.n_signals}), got {shape}"
 
     def _as_rows(self, rows: ArrayLike) -> NDArray[np.float64]:
         try:
@@ -178,39 +494,77 @@ class Monitor:
         except (TypeError, ValueError) as error:
             raise InvalidDataError(f"rows must be a table of numbers: {error}") from None
         if batch.ndim != 2 or batch.shape[1] != self.profile.n_signals:
-            raise InvalidDataError(
-                f"rows must have shape (rows, {self.profile.n_signals}), got {batch.shape}"
-            )
+            raise InvalidDataError(self._shape_rule(batch.shape))
         return batch
 
     def _work(self) -> None:
-        while batches := self._queue.take(_WORKER_ROWS):
+        while batches := self._queue.take(_WORKER_ROWS, self.settings.linger_seconds):
             try:
-                batch = batches[0] if len(batches) == 1 else np.concatenate(batches)
-                with self._state_lock:
-                    self._advance(batch)
+                rows = join_rows([batch.rows for batch in batches])
+            except Exception:
+                self._count_error("worker")
+                rows, batches = _joinable(batches)
+            times = np.repeat(
+                [batch.observed_at for batch in batches], [len(batch.rows) for batch in batches]
+            )
+            try:
+                if batches:
+                    self._advance(rows, times)
             except Exception:
                 # These rows are lost; with the thread all that follow would be.
                 self._count_error("worker")
 
-    def _advance(self, batch: NDArray[np.float64]) -> None:
-        """Take one batch through bins and detectors. A part that fails is counted; the others go on."""
-        slots = self._reference.locate(batch)
+    def _advance(self, rows: NDArray[np.float64], times: NDArray[np.float64]) -> None:
+        with self._state_lock:
+            events = self._detection.advance(rows, times)
+            self._keep(events)
+            self._baseline.take(rows, self._adopt)
+        self._call(events)
+
+    def _adopt(self, detection: Detection, by: str, note: str | None) -> None:
+        """Go on with a new reference."""
+        with self._state_lock:
+            event = self._detection.tracker.resolve(self._clock(), "rebaselined", by, note)
+            detection.succeed(self._detection)
+            self._detection = detection
+            if event is not None:
+                self._keep([event])
+        if event is not None:
+            self._call([event])
+
+    def _keep(self, events: Sequence[EpisodeEvent]) -> None:
+        """Have episodes kept, in the order in which things happened to them: called under their lock."""
+        for event in events:
+            if event.kind == "opened":
+                with self._count_lock:
+                    self._episodes_opened += 1
+            messages = [(name, event.to_message(**self._source)) for name in self._webhooks]
+            self._recorder.save_episode(event.episode.to_record(), messages)
+
+    def _call(self, events: Sequence[EpisodeEvent]) -> None:
+        """Call back, without a lock: whoever is called may ask for a snapshot."""
+        for event in events:
+            self._callbacks.call(event)
+
+    def _restore(self) -> None:
+        saved = self._folder.load(STATE) if self._folder is not None else None
+        if self._folder is None or saved is None:
+            return
         try:
-            self._bins.add(slots)
+            self._detection.restore(saved["detection"])
+            self._feedback.restore(saved["feedback"])
+        except (StateError, ReferenceMismatchError, KeyError) as error:
+            self._folder.set_aside(STATE, str(error))
+
+    def _tidy(self) -> None:
+        """Join labels that came before their predictions; now and then remove what is older than is kept."""
+        try:
+            self._call(self._feedback.join_waiting(self._clock()))
+            if time.monotonic() >= self._next_prune:
+                self.store.prune(self._clock())
+                self._next_prune = time.monotonic() + _PRUNE_SECONDS
         except Exception:
-            self._count_error("bins")
-        alarms: list[Alarm] = []
-        for watch in self._watches:
-            try:
-                alarms += watch.detect(slots, self._rows)
-            except Exception:
-                self._count_error(watch.name)
-        self._recent_alarms.extend(sorted(alarms, key=lambda alarm: alarm.row))
-        kept = batch[-len(self._recent_rows) :]
-        places = (self._rows + len(batch) - len(kept) + np.arange(len(kept))) % len(self._recent_rows)
-        self._recent_rows[places] = kept
-        self._rows += len(batch)
+            self._count_error("storage")
 
     def _count_error(self, where: str) -> None:
         with self._count_lock:
@@ -223,12 +577,13 @@ class Monitor:
             )
 
 
-def _column_means(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    present = ~np.isnan(rows)
-    counts = present.sum(axis=0)
-    # +inf and -inf in one window have no mean, and the sum of huge values is infinite.
-    with np.errstate(invalid="ignore", over="ignore"):
-        sums = np.where(present, rows, 0.0).sum(axis=0)
-    means = np.full(rows.shape[1], np.nan)
-    np.divide(sums, counts, out=means, where=counts > 0)
-    return means
+def _joinable(batches: list[QueuedRows]) -> tuple[NDArray[np.float64], list[QueuedRows]]:
+    """Compute the signals of each batch by itself: one that cannot be computed takes no other with it."""
+    rows, kept = [], []
+    for batch in batches:
+        try:
+            rows.append(join_rows([batch.rows]))
+            kept.append(batch)
+        except Exception:
+            _log.debug("rows whose signals cannot be computed", exc_info=True)
+    return np.concatenate(rows) if rows else np.empty((0, 0)), kept

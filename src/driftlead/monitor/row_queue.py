@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["RowQueue"]
+from driftlead.signals import SignalRows
+
+__all__ = ["QueuedRows", "RowQueue"]
+
+
+class QueuedRows(NamedTuple):
+    """Rows that wait, and when they were observed, in seconds since the epoch."""
+
+    rows: NDArray[np.float64] | SignalRows
+    observed_at: float
 
 
 class RowQueue:
-    """First-in, first-out batches of rows, bounded by their number of rows.
+    """First-in, first-out batches of rows, bounded by their number of rows and by the memory that they take.
 
     Parameters
     ----------
     capacity : int
         Most rows held at once.
+    max_bytes : int
+        Most memory. Rows whose signals are not computed yet hold what those are computed from, such as
+        activations, which may be thousands of times their size.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, max_bytes: int) -> None:
         self.capacity = capacity
-        self._batches: deque[NDArray[np.float64]] = deque()
+        self.max_bytes = max_bytes
+        self._bytes = 0
+        self._batches: deque[QueuedRows] = deque()
         self._rows = 0
         self._closed = False
         self._changed = threading.Condition()
@@ -30,25 +46,42 @@ class RowQueue:
     def __len__(self) -> int:
         return self._rows
 
-    def offer(self, batch: NDArray[np.float64]) -> bool:
+    def offer(self, batch: QueuedRows) -> bool:
         """Take a batch if there is room for all of it and the queue is open; say whether it was taken."""
         with self._changed:
-            if self._closed or self._rows + len(batch) > self.capacity:
+            rows, size = len(batch.rows), batch.rows.nbytes
+            if self._closed or self._rows + rows > self.capacity or self._bytes + size > self.max_bytes:
                 return False
             self._batches.append(batch)
-            self._rows += len(batch)
+            self._rows += rows
+            self._bytes += size
             self._changed.notify()
             return True
 
-    def take(self, max_rows: int) -> list[NDArray[np.float64]]:
-        """Wait for batches; return one, or more while ``max_rows`` allows; none once closed and empty."""
+    def take(self, max_rows: int, linger: float = 0.0) -> list[QueuedRows]:
+        """Wait for batches; return one, or more while ``max_rows`` allows; none once closed and empty.
+
+        Parameters
+        ----------
+        max_rows : int
+            Most rows of more than one batch.
+        linger : float
+            Seconds in which more batches may join the first: many small ones then cost little more than one.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._batches or self._closed)
-            taken: list[NDArray[np.float64]] = []
+            gathering = linger > 0 and not self._closed and self._rows < max_rows
+        if gathering:
+            # Asleep and not waiting for the condition: each offer would wake this side and take the
+            # interpreter from the side that serves.
+            time.sleep(linger)
+        with self._changed:
+            taken: list[QueuedRows] = []
             rows = 0
-            while self._batches and (not taken or rows + len(self._batches[0]) <= max_rows):
+            while self._batches and (not taken or rows + len(self._batches[0].rows) <= max_rows):
                 batch = self._batches.popleft()
-                rows += len(batch)
+                rows += len(batch.rows)
+                self._bytes -= batch.rows.nbytes
                 taken.append(batch)
             self._rows -= rows
             return taken
@@ -60,6 +93,6 @@ class RowQueue:
             discarded = self._rows if discard else 0
             if discard:
                 self._batches.clear()
-                self._rows = 0
+                self._rows = self._bytes = 0
             self._changed.notify_all()
             return discarded

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from driftlead.detectors import DETECTORS
@@ -10,6 +10,30 @@ from driftlead.errors import InvalidParameterError
 from driftlead.thresholds import Direction
 
 __all__ = ["MonitorSettings"]
+
+#: Share of the budget that the errors of labelled rows have; there are never more of them than served rows.
+LABELS_SHARE = 0.05
+
+_LEAST = {
+    "window": 2,
+    "bins": 2,
+    "queue_rows": 1,
+    "queue_bytes": 1,
+    "recent_alarms": 1,
+    "delta": 0,
+    "linger_seconds": 0,
+    "kept_predictions": 1,
+    "label_deadline_seconds": 0,
+    "quality_window": 1,
+    "save_every_seconds": 0.1,
+}
+_MOST = {
+    "window": 1_000_000,
+    "recent_alarms": 100_000,
+    "delta": 100,
+    "linger_seconds": 10,
+    "quality_window": 1_000_000,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +49,30 @@ class MonitorSettings:
         Names in `driftlead.detectors.DETECTORS`.
     window : int
         Rows in the sliding windows; also the quiet time after which an alarm is over.
+    quiet_rows : int, optional
+        Rows without any alarm after which an episode is resolved; at least, and by default, the window.
     delta : float
         Change of a signal's mean that Page-Hinkley tolerates, in standard deviations of its normal scores.
     direction : {"both", "up", "down"}
         Which changes Page-Hinkley looks for.
     bins : int
         Most bins per numeric signal in NM-DDM.
-    queue_rows : int
-        Most rows waiting between serving and monitoring; those beyond are dropped and counted.
+    queue_rows, queue_bytes : int
+        Most rows waiting between serving and monitoring, and most memory that they and the predictions that
+        wait for the store may take, each; those beyond are dropped and counted.
     recent_alarms : int
         How many alarms a snapshot lists.
+    linger_seconds : float
+        How long rows gather before the detectors take them together: many requests of few rows then cost the
+        process that serves them little.
+    kept_predictions : int
+        Most predictions that wait for the store; those beyond are dropped and counted.
+    label_deadline_seconds : float
+        Age of a prediction beyond which its label is late: kept, but neither measured nor watched.
+    quality_window : int
+        Labelled predictions over which quality is measured.
+    save_every_seconds : float
+        How often the state is saved, where there is a folder for it: what a crash loses at most.
     seed : int
         Seed of the random ranks of tied values.
 
@@ -47,11 +85,18 @@ class MonitorSettings:
     false_alarm_every: float = 1_000_000.0
     detectors: tuple[str, ...] = tuple(DETECTORS)
     window: int = 500
+    quiet_rows: int | None = None
     delta: float = 0.25
     direction: Direction = "both"
     bins: int = 8
     queue_rows: int = 100_000
+    queue_bytes: int = 256 * 1024 * 1024
     recent_alarms: int = 1_000
+    linger_seconds: float = 0.02
+    kept_predictions: int = 100_000
+    label_deadline_seconds: float = 86_400.0
+    quality_window: int = 1_000
+    save_every_seconds: float = 5.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -72,12 +117,26 @@ class MonitorSettings:
             raise InvalidParameterError(
                 "direction", "one of " + ", ".join(get_args(Direction)), self.direction
             )
-        for field, least in (("window", 2), ("bins", 2), ("queue_rows", 1), ("recent_alarms", 1)):
-            if getattr(self, field) < least:
+        if self.quiet_rows is not None and self.quiet_rows < self.window:
+            raise InvalidParameterError("quiet_rows", f"at least the window, {self.window}", self.quiet_rows)
+        for field, least in _LEAST.items():
+            # A number that is none is not at least anything.
+            if not getattr(self, field) >= least:
                 raise InvalidParameterError(field, f"at least {least}", getattr(self, field))
-        if not self.delta >= 0:
-            raise InvalidParameterError("delta", "at least 0", self.delta)
         # Beyond these lie no wishes, only slips: windows and lists would take all memory.
-        for field, most in (("window", 1_000_000), ("recent_alarms", 100_000), ("delta", 100)):
+        for field, most in _MOST.items():
             if getattr(self, field) > most:
                 raise InvalidParameterError(field, f"at most {most}", getattr(self, field))
+
+    def for_rows(self) -> MonitorSettings:
+        """Return the settings of the detectors of served rows where labels are watched too."""
+        return replace(self, false_alarm_every=self.false_alarm_every / (1.0 - LABELS_SHARE))
+
+    def for_labels(self) -> MonitorSettings:
+        """Return the settings of the detectors of labelled rows: errors that become more."""
+        return replace(
+            self,
+            false_alarm_every=self.false_alarm_every / LABELS_SHARE,
+            detectors=("page_hinkley",),
+            direction="up",
+        )

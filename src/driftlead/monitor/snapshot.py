@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from driftlead.estimation import AccuracyAudit, AccuracyEstimate
 from driftlead.monitor.bins import SignalBins
+from driftlead.monitor.episode import Episode
+from driftlead.reference import ReferenceProfile
 from driftlead.signals import Signal
 
-__all__ = ["Alarm", "DetectorSnapshot", "MonitorSnapshot"]
+__all__ = ["Alarm", "DetectorSnapshot", "LabelsSnapshot", "MonitorSnapshot"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class Alarm:
     ----------
     row : int
         Number of the monitored row, from 1.
+    at : float
+        When that row was observed, in seconds since the epoch.
     signal, detector : str
         Which pair alarmed.
     statistic, threshold : float
@@ -29,6 +34,7 @@ class Alarm:
     """
 
     row: int
+    at: float
     signal: str
     detector: str
     statistic: float
@@ -49,8 +55,8 @@ class DetectorSnapshot:
         After the last row.
     drifting : ndarray of bool
         Whether an alarm lies less than a window of rows back.
-    alarms : ndarray of int64
-        Excursions counted so far.
+    alarms, alarms_since_start : ndarray of int64
+        Excursions counted so far, and of those the ones since this process started.
     first_alarm_row, last_alarm_row : ndarray of int64
         Row of the first alarm and of the latest alarming row, 0 when there was none.
     """
@@ -61,8 +67,47 @@ class DetectorSnapshot:
     threshold: NDArray[np.float64]
     drifting: NDArray[np.bool_]
     alarms: NDArray[np.int64]
+    alarms_since_start: NDArray[np.int64]
     first_alarm_row: NDArray[np.int64]
     last_alarm_row: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class LabelsSnapshot:
+    """What a monitor knows of labelled rows.
+
+    Attributes
+    ----------
+    outcomes : dict of str to int
+        Labels since this process started, by what became of them: `driftlead.monitor.FeedbackOutcome`.
+    lag_seconds : float
+        Mean age of the predictions that were labelled last; NaN before the first.
+    class_names : tuple of str
+    metrics, reference_metrics : dict
+        Quality over the latest window of labelled rows, and of the reference; empty where it has no labels.
+    estimate : AccuracyEstimate or None
+        Accuracy of the latest window of rows, estimated without labels.
+    audit : AccuracyAudit or None
+        What would have been estimated of the labelled window, against what its labels say.
+    rows, rows_since_start : int
+        Labelled rows that were measured, and of those the ones in this process.
+    signals, detectors, recent_alarms, episode
+        As in `MonitorSnapshot`, of the labelled rows' errors.
+    """
+
+    outcomes: dict[str, int]
+    lag_seconds: float
+    class_names: tuple[str, ...]
+    metrics: dict[str, Any]
+    reference_metrics: dict[str, Any]
+    estimate: AccuracyEstimate | None
+    audit: AccuracyAudit | None
+    rows: int
+    rows_since_start: int
+    signals: tuple[Signal, ...]
+    detectors: tuple[DetectorSnapshot, ...]
+    recent_alarms: tuple[Alarm, ...]
+    episode: Episode | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,10 +116,12 @@ class MonitorSnapshot:
 
     Attributes
     ----------
+    profile : ReferenceProfile
+        What signals are compared with.
     signals : tuple of Signal
         What is watched.
-    rows : int
-        Rows that went through the detectors.
+    rows, rows_since_start : int
+        Rows that went through the detectors, and of those the ones in this process.
     queue_rows : int
         Rows waiting.
     dropped_rows : dict of str to int
@@ -88,11 +135,26 @@ class MonitorSnapshot:
         Mean over the latest window of rows, and over the reference; NaN without values.
     bins : tuple of SignalBins
     bin_counts : tuple of ndarray of int64
-        Observations per bin, for each signal.
+        Observations per bin since this process started, for each signal.
+    open_episodes : tuple of Episode
+        At most one of served rows and one of labelled rows.
+    episodes_since_start : int
+        Episodes that opened in this process.
+    labels : LabelsSnapshot
+    waiting_predictions : int
+        Predictions on their way to the store.
+    dropped_predictions : dict of str to int
+        Predictions that never reached it, by reason.
+    saved_at : float or None
+        When the state was last saved, in seconds since the epoch.
+    collecting : tuple of int, or None
+        Rows collected and wanted, while a new reference is on its way.
     """
 
+    profile: ReferenceProfile
     signals: tuple[Signal, ...]
     rows: int
+    rows_since_start: int
     queue_rows: int
     dropped_rows: dict[str, int]
     errors: dict[str, int]
@@ -102,6 +164,13 @@ class MonitorSnapshot:
     reference_mean: NDArray[np.float64]
     bins: tuple[SignalBins, ...]
     bin_counts: tuple[NDArray[np.int64], ...]
+    open_episodes: tuple[Episode, ...]
+    episodes_since_start: int
+    labels: LabelsSnapshot
+    waiting_predictions: int
+    dropped_predictions: dict[str, int]
+    saved_at: float | None
+    collecting: tuple[int, int] | None
 
     @property
     def drifting(self) -> bool:
@@ -116,18 +185,63 @@ class MonitorSnapshot:
             "dropped_rows": self.dropped_rows,
             "errors": self.errors,
             "drifting": self.drifting,
+            "episodes": [episode.to_document() for episode in self.open_episodes],
+            "labels": _labels_json(self.labels),
+            "predictions": {
+                "waiting": self.waiting_predictions,
+                "dropped": self.dropped_predictions,
+            },
+            "state_saved_at": self.saved_at,
+            "rebaseline": None
+            if self.collecting is None
+            else dict(zip(("rows", "of"), self.collecting, strict=True)),
             "detectors": [_detector_json(detector, self.signals) for detector in self.detectors],
-            "alarms": [
-                {
-                    "row": alarm.row,
-                    "signal": alarm.signal,
-                    "detector": alarm.detector,
-                    "statistic": _finite(alarm.statistic),
-                    "threshold": _finite(alarm.threshold),
-                }
-                for alarm in self.recent_alarms
-            ],
+            "alarms": [_alarm_json(alarm) for alarm in self.recent_alarms],
         }
+
+
+def _alarm_json(alarm: Alarm) -> dict[str, Any]:
+    return {
+        "row": alarm.row,
+        "at": alarm.at,
+        "signal": alarm.signal,
+        "detector": alarm.detector,
+        "statistic": _finite(alarm.statistic),
+        "threshold": _finite(alarm.threshold),
+    }
+
+
+def _labels_json(labels: LabelsSnapshot) -> dict[str, Any]:
+    estimate = labels.estimate
+    return {
+        "outcomes": labels.outcomes,
+        "lag_seconds": _finite(labels.lag_seconds),
+        "rows": labels.rows,
+        "quality": {name: _finite(value) for name, value in labels.metrics.items()},
+        "reference": {name: _finite(value) for name, value in labels.reference_metrics.items()},
+        "estimated_accuracy": None
+        if estimate is None
+        else {
+            "estimate": _finite(estimate.estimate),
+            "low": _finite(estimate.low),
+            "high": _finite(estimate.high),
+            "rows": estimate.rows,
+        },
+        "audit": None if labels.audit is None else _audit_json(labels.audit),
+        "detectors": [_detector_json(detector, labels.signals) for detector in labels.detectors],
+        "alarms": [_alarm_json(alarm) for alarm in labels.recent_alarms],
+    }
+
+
+def _audit_json(audit: AccuracyAudit) -> dict[str, Any]:
+    return {
+        "rows": audit.rows,
+        "estimate": _finite(audit.estimate),
+        "accuracy": _finite(audit.accuracy),
+        "difference": _finite(audit.difference),
+        "standard_error": _finite(audit.standard_error),
+        "significant": audit.significant,
+    }
 
 
 def _detector_json(detector: DetectorSnapshot, signals: tuple[Signal, ...]) -> dict[str, Any]:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from driftlead.calibration import Calibration, DetectorSpec, specs
 from driftlead.detectors import NMDDM, Detector, IncrementalKS, PageHinkley
+from driftlead.errors import StateError
+from driftlead.monitor.drifted_signals import Activity
 from driftlead.monitor.settings import MonitorSettings
 from driftlead.monitor.snapshot import Alarm, DetectorSnapshot
 from driftlead.ranks import SortedReference
 from driftlead.reference import ReferenceProfile
 
-__all__ = ["Watch", "build_watches", "detector_specs", "excursions"]
+__all__ = ["Detected", "Watch", "build_watches", "detector_specs", "excursions"]
+
+
+class Detected(NamedTuple):
+    """What one detector saw in one batch: the alarms that open an excursion, and all of them summed up."""
+
+    alarms: list[Alarm]
+    activity: Activity
 
 
 class Watch:
@@ -46,30 +58,38 @@ class Watch:
         self.signals = signals
         self.window = window
         self.alarms = np.zeros(len(columns), dtype=np.int64)
+        self.alarms_before = np.zeros(len(columns), dtype=np.int64)
         self.first_alarm_row = np.zeros(len(columns), dtype=np.int64)
         self.last_alarm_row = np.zeros(len(columns), dtype=np.int64)
 
-    def detect(self, slots: NDArray[np.int32], rows_before: int) -> list[Alarm]:
-        """Take located rows of all the monitor's columns; return the alarms that open an excursion."""
+    def detect(
+        self, slots: NDArray[np.int32], rows_before: int, observed_at: NDArray[np.float64]
+    ) -> Detected | None:
+        """Take located rows of all the monitor's columns; return what alarmed, None where nothing did."""
         trace = self.detector.update_located(np.ascontiguousarray(slots[:, self.columns]))
         if not trace.alarm.any():
-            return []
+            return None
         rows, columns, first = excursions(trace.alarm, rows_before + 1, self.last_alarm_row, self.window)
         np.add.at(self.alarms, columns[first], 1)
         np.maximum.at(self.last_alarm_row, columns, rows)
         fresh = first & (self.first_alarm_row[columns] == 0)
         # Rows ascend within a column, so writing backwards leaves the earliest.
         self.first_alarm_row[columns[fresh][::-1]] = rows[fresh][::-1]
-        return [
+        offsets = rows - rows_before - 1
+        statistic, threshold = trace.statistic[offsets, columns], self.detector.threshold[columns]
+        alarms = [
             Alarm(
-                row=int(row),
-                signal=self.signals[column],
+                row=int(rows[at]),
+                at=float(observed_at[offsets[at]]),
+                signal=self.signals[columns[at]],
                 detector=self.name,
-                statistic=float(trace.statistic[row - rows_before - 1, column]),
-                threshold=float(self.detector.threshold[column]),
+                statistic=float(statistic[at]),
+                threshold=float(threshold[at]),
             )
-            for row, column in zip(rows[first], columns[first], strict=True)
+            for at in np.flatnonzero(first)
         ]
+        activity = Activity.from_alarms(self.name, self.columns[columns], rows, first, statistic / threshold)
+        return Detected(alarms, activity)
 
     def snapshot(self, rows: int) -> DetectorSnapshot:
         """Return the state after so many rows, as plain data."""
@@ -81,9 +101,38 @@ class Watch:
             threshold=self.detector.threshold.copy(),
             drifting=raised & (rows - self.last_alarm_row < self.window),
             alarms=self.alarms.copy(),
+            alarms_since_start=self.alarms - self.alarms_before,
             first_alarm_row=self.first_alarm_row.copy(),
             last_alarm_row=self.last_alarm_row.copy(),
         )
+
+    def state(self) -> dict[str, Any]:
+        """Return all that is needed to continue after a restart, the reference aside."""
+        return {
+            "detector": self.detector.state(with_reference=False),
+            "alarms": self.alarms.copy(),
+            "first_alarm_row": self.first_alarm_row.copy(),
+            "last_alarm_row": self.last_alarm_row.copy(),
+        }
+
+    def restored(self, state: Mapping[str, Any]) -> Watch:
+        """Return a watch like this one, with its thresholds, that continues where `state` was taken.
+
+        Raises
+        ------
+        StateError, ReferenceMismatchError
+            The state is not of such a watch.
+        """
+        current = {**state["detector"], "threshold": self.detector.threshold.copy()}
+        detector = type(self.detector).from_state(current, self.detector.reference)
+        watch = Watch(self.name, detector, self.columns, self.signals, self.window)
+        for field in ("alarms", "first_alarm_row", "last_alarm_row"):
+            values = np.array(state[field], dtype=np.int64)
+            if values.shape != self.columns.shape:
+                raise StateError(f"{field} of {self.name} has another length than its signals")
+            setattr(watch, field, values)
+        watch.alarms_before = watch.alarms.copy()
+        return watch
 
 
 def detector_specs(settings: MonitorSettings) -> tuple[DetectorSpec, ...]:

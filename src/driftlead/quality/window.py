@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -133,6 +133,26 @@ class QualityWindow:
 
     def __len__(self) -> int:
         return len(self._ring)
+
+    @property
+    def window(self) -> int:
+        """Labelled predictions that the metrics are of, at most."""
+        return self._ring.window
+
+    @classmethod
+    def merged(cls, windows: Sequence[Self]) -> Self:
+        """Return the windows of several replicas side by side, and the sums of their totals.
+
+        Parameters
+        ----------
+        windows : sequence of QualityWindow
+            At least one, of equally many outputs.
+        """
+        whole = cls(windows[0].n_outputs, sum(each.window for each in windows))
+        for each in windows:
+            whole._ring.add(each._ring.rows())
+            whole.totals += each.totals
+        return whole
 
     def add(self, outputs: ArrayLike, labels: ArrayLike) -> None:
         """Add labelled predictions, or nothing at all where one of them does not fit.

@@ -7,17 +7,19 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 from uuid import uuid4
 
 import orjson
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 
 import driftlead
+from driftlead.errors import StorageError
+from driftlead.service.actions import add_action_routes
 from driftlead.service.body import RequestBody
 from driftlead.service.errors import RequestError, quote_value
 from driftlead.service.inference import Exchange, InferenceWorker
@@ -40,11 +42,12 @@ _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 def create_app(
     predictor: Predictor,
-    monitor: Monitor,
+    monitor: Monitor | None,
     *,
     limits: Limits | None = None,
     registry: CollectorRegistry | None = None,
     class_names: Sequence[str] = (),
+    api_key: str | None = None,
 ) -> FastAPI:
     """Build the application around a predictor and its monitor.
 
@@ -55,8 +58,8 @@ def create_app(
     ----------
     predictor : Predictor
         The model.
-    monitor : Monitor
-        Watches ``predictor.signals``.
+    monitor : Monitor or None
+        Watches ``predictor.signals``; without one there are no routes of its own.
     limits : Limits, optional
         Bounds on requests.
     registry : CollectorRegistry, optional
@@ -70,9 +73,8 @@ def create_app(
         ``app.state.worker`` is the inference thread, ``app.state.gate`` the concurrency limit.
     """
     limits = limits or Limits()
-    metrics = ServiceMetrics(
-        registry or CollectorRegistry(), predictor.name, predictor.version, predictor.platform, class_names
-    )
+    registry = registry or CollectorRegistry()
+    metrics = ServiceMetrics(registry, predictor.name, predictor.version, predictor.platform, class_names)
     worker = InferenceWorker(predictor, monitor, metrics, max_rows=limits.max_rows)
 
     @asynccontextmanager
@@ -95,9 +97,15 @@ def create_app(
     app.state.worker = worker
     app.state.gate = ConcurrencyGate(limits.max_concurrent_requests)
     _add_error_handlers(app)
-    _add_state_routes(app, predictor, monitor)
+    _add_index(app, predictor, watched=monitor is not None)
+    if monitor is not None:
+        _add_state_routes(app, predictor, monitor)
     _add_model_routes(app, predictor, worker)
     _add_infer_route(app, predictor, metrics, limits)
+    if monitor is not None:
+        add_action_routes(
+            app, monitor, limits, registry, labels=(predictor.name, predictor.version), api_key=api_key
+        )
     return app
 
 
@@ -137,7 +145,7 @@ def _add_error_handlers(app: FastAPI) -> None:
 # --- reading -----------------------------------------------------------------------------------------
 
 
-def _add_state_routes(app: FastAPI, predictor: Predictor, monitor: Monitor) -> None:
+def _add_index(app: FastAPI, predictor: Predictor, *, watched: bool) -> None:
     model_path = f"/v2/models/{quote(predictor.name, safe='')}"
 
     @app.get("/", summary="What is served here, and where to look")
@@ -146,9 +154,14 @@ def _add_state_routes(app: FastAPI, predictor: Predictor, monitor: Monitor) -> N
             "model": model_path,
             "infer": f"{model_path}/infer",
             "ready": "/v2/health/ready",
-            "monitor": "/api/v1/monitor",
             "openapi": "/openapi.json",
         }
+        if watched:
+            links |= {
+                "monitor": "/api/v1/monitor",
+                "episodes": "/api/v1/episodes",
+                "feedback": "/feedback",
+            }
         return _json(
             {
                 "service": "driftlead",
@@ -158,10 +171,22 @@ def _add_state_routes(app: FastAPI, predictor: Predictor, monitor: Monitor) -> N
             }
         )
 
+
+def _add_state_routes(app: FastAPI, predictor: Predictor, monitor: Monitor) -> None:
     # Not a coroutine: a snapshot waits for the monitor's worker, and must not make requests wait too.
     @app.get("/api/v1/monitor", summary="What the monitor knows: statistics, thresholds, alarms")
     def monitor_state() -> Response:
         return _json({"model": predictor.name, "version": predictor.version, **monitor.snapshot().to_json()})
+
+    @app.get("/api/v1/episodes", summary="The latest episodes of drift, newest first")
+    def episodes(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> Response:
+        try:
+            found = monitor.episodes(limit)
+        except StorageError:
+            raise RequestError(
+                503, "the store of episodes does not answer now", {"Retry-After": "5"}
+            ) from None
+        return _json({"episodes": [episode.to_document() for episode in found]})
 
 
 def _add_model_routes(app: FastAPI, predictor: Predictor, worker: InferenceWorker) -> None:

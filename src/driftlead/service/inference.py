@@ -24,7 +24,7 @@ from driftlead.service.predictor import Prediction, Predictor, TensorSpec
 from driftlead.service.tensors import Batch, decode_inputs, decode_request, encode_response, select_outputs
 from driftlead.signals import SignalRows
 
-__all__ = ["Exchange", "InferenceWorker", "Observer"]
+__all__ = ["Exchange", "InferenceWorker", "Observer", "prediction_ids"]
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class InferenceWorker:
     ----------
     predictor : Predictor
         What predicts.
-    monitor : Observer
+    monitor : Observer or None
         What is told of the signals of every answered row.
     metrics : ServiceMetrics
         Where phases, rows and classes are counted.
@@ -78,7 +78,7 @@ class InferenceWorker:
     """
 
     def __init__(
-        self, predictor: Predictor, monitor: Observer, metrics: ServiceMetrics, *, max_rows: int
+        self, predictor: Predictor, monitor: Observer | None, metrics: ServiceMetrics, *, max_rows: int
     ) -> None:
         self._predictor = predictor
         self._monitor = monitor
@@ -148,13 +148,25 @@ class InferenceWorker:
         """Tell metrics and monitor of answered rows; whatever goes wrong here, the answer stands."""
         try:
             rows = exchange.rows
-            ids = [exchange.id] if rows == 1 else [f"{exchange.id}/{row}" for row in range(rows)]
-            self._monitor.observe(prediction.signals, ids=ids, scores=prediction.scores)
+            if self._monitor is not None:
+                ids = prediction_ids(exchange.id, rows)
+                self._monitor.observe(prediction.signals, ids=ids, scores=prediction.scores)
             self._metrics.rows.inc(rows)
             if prediction.scores is not None:
                 self._metrics.count_classes(prediction.scores)
         except Exception:
             _log.exception("monitoring failed, request %s", exchange.id, extra={"request_id": exchange.id})
+
+
+def prediction_ids(request_id: str, rows: int) -> list[str]:
+    """Name the predictions of a request: by its own name where it has one row, else with the row's number.
+
+    Examples
+    --------
+    >>> prediction_ids("42", 1), prediction_ids("42", 3)
+    (['42'], ['42/0', '42/1', '42/2'])
+    """
+    return [request_id] if rows == 1 else [f"{request_id}/{row}" for row in range(rows)]
 
 
 def _require_finite(predictor: Predictor, prediction: Prediction, batch: Batch) -> None:

@@ -1,12 +1,14 @@
-"""The schema of an inference request, which is decoded without FastAPI's help and thus described here."""
+"""The schemas of requests, whose bodies are decoded without FastAPI's help and thus described here."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from driftlead.service.predictor import DATATYPES
 
-__all__ = ["INFER_OPERATION"]
+__all__ = ["INFER_OPERATION", "operation"]
 
 _NAME = {"type": "string"}
 _PARAMETERS = {"type": ["object", "null"], "description": "Taken and ignored."}
@@ -71,6 +73,36 @@ _REFUSALS = {
     500: "The model failed.",
     503: "Too many requests at once, or shutting down; see Retry-After.",
 }
+
+_ACTION_REFUSALS = {
+    400: "The body is not JSON, or a field breaks its rule.",
+    401: "The service's API key is missing or wrong.",
+    408: "The body took too long to arrive.",
+    413: "Too many bytes.",
+    415: "A compressed body.",
+    503: "The store does not answer; nothing was kept; see Retry-After.",
+}
+
+
+def operation(
+    body: dict[str, Any],
+    answer: dict[str, Any],
+    description: str,
+    refusals: Mapping[int, str] = MappingProxyType({}),
+    status: int = 200,
+) -> dict[str, Any]:
+    """Describe a route that takes and gives JSON, and refuses as all of them do."""
+    return {
+        "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
+        "responses": {
+            str(status): {"description": description, "content": {"application/json": {"schema": answer}}},
+            **{
+                str(code): {"description": reason, "content": {"application/json": {"schema": _ERROR}}}
+                for code, reason in sorted({**_ACTION_REFUSALS, **refusals}.items())
+            },
+        },
+    }
+
 
 #: What FastAPI cannot know of ``POST …/infer``.
 INFER_OPERATION: dict[str, Any] = {

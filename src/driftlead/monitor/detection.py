@@ -1,0 +1,343 @@
+"""What a row changes: bins, detectors, alarms. Plain state without a thread; the monitor's worker runs it."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftlead.calibration import Calibration
+from driftlead.errors import DriftleadError, ReferenceMismatchError, StateError
+from driftlead.monitor.bins import BinCounter, SignalBins
+from driftlead.monitor.drifted_signals import Activity
+from driftlead.monitor.episode import EpisodeEvent
+from driftlead.monitor.episodes import EpisodeTracker
+from driftlead.monitor.settings import MonitorSettings
+from driftlead.monitor.snapshot import Alarm, DetectorSnapshot
+from driftlead.monitor.watch import build_watches
+from driftlead.ranks import SortedReference
+from driftlead.reference import ReferenceProfile
+
+__all__ = ["Detection"]
+
+
+class Detection:
+    """All detectors over all signals, the bins, and the latest window of rows.
+
+    Parameters
+    ----------
+    profile : ReferenceProfile
+        The reference of every signal.
+    settings : MonitorSettings
+        How to watch.
+    calibration : Calibration, optional
+        Thresholds; without one the budget is split evenly, as for independent rows.
+    on_error : callable
+        Called with the name of the place, inside the ``except`` block, for every part that fails on a batch;
+        the others go on.
+
+    Attributes
+    ----------
+    rows : int
+        Rows so far, those before a restart included.
+    """
+
+    def __init__(
+        self,
+        profile: ReferenceProfile,
+        settings: MonitorSettings,
+        calibration: Calibration | None = None,
+        on_error: Callable[[str], None] = lambda where: None,
+    ) -> None:
+        self.profile = profile
+        self.settings = settings
+        self.rows = 0
+        self._rows_before = 0
+        self.reference = SortedReference(profile.samples)
+        self.watches = build_watches(profile, settings, calibration)
+        self.bins = BinCounter(
+            [
+                SignalBins.from_sample(signal, sample, int(missing))
+                for signal, sample, missing in zip(
+                    profile.signals, profile.samples, profile.missing, strict=True
+                )
+            ]
+        )
+        self.tracker = EpisodeTracker(*self._tracked())
+        self.recent_alarms: deque[Alarm] = deque(maxlen=settings.recent_alarms)
+        self._recent_rows = np.full((settings.window, profile.n_signals), np.nan)
+        self._recent_times = np.full(settings.window, np.nan)
+        self._on_error = on_error
+
+    def compile(self) -> None:
+        """Compile all kernels by feeding copies of the detectors, so that no traffic ever waits for it."""
+        slots = self.reference.locate(np.full((2, self.profile.n_signals), np.nan))
+        for watch in build_watches(self.profile, self.settings):
+            watch.detect(slots, 0, np.zeros(2))
+
+    def advance(self, rows: NDArray[np.float64], observed_at: NDArray[np.float64]) -> list[EpisodeEvent]:
+        """Take rows through bins, detectors and episodes; return what happened to episodes.
+
+        Parameters
+        ----------
+        rows : ndarray, shape (n, n_signals)
+            At least one.
+        observed_at : ndarray, shape (n,)
+            Seconds since the epoch.
+        """
+        # An episode can end and another one begin within a long batch, not within its quiet time.
+        step = self.tracker.quiet_rows
+        return [
+            event
+            for start in range(0, len(rows), step)
+            for event in self._advance(rows[start : start + step], observed_at[start : start + step])
+        ]
+
+    def _advance(self, rows: NDArray[np.float64], observed_at: NDArray[np.float64]) -> list[EpisodeEvent]:
+        slots = self.reference.locate(rows)
+        try:
+            self.bins.add(slots)
+        except Exception:
+            self._on_error("bins")
+        alarms: list[Alarm] = []
+        activity: list[Activity] = []
+        for watch in self.watches:
+            try:
+                found = watch.detect(slots, self.rows, observed_at)
+            except Exception:
+                self._on_error(watch.name)
+                continue
+            if found is not None:
+                alarms += found.alarms
+                activity.append(found.activity)
+        self.recent_alarms.extend(sorted(alarms, key=lambda alarm: alarm.row))
+        before, _ = self.recent()
+        self._remember(rows, observed_at)
+        try:
+            recent = _RecentRows(self, before, slots)
+            return self.tracker.advance(self.rows, float(observed_at[-1]), activity, recent)
+        except Exception:
+            self._on_error("episodes")
+            return []
+
+    def _remember(self, rows: NDArray[np.float64], observed_at: NDArray[np.float64]) -> None:
+        window = self.settings.window
+        kept = rows[-window:]
+        places = (self.rows + len(rows) - len(kept) + np.arange(len(kept))) % window
+        self._recent_rows[places] = kept
+        self._recent_times[places] = observed_at[-len(kept) :]
+        self.rows += len(rows)
+
+    def _tracked(self) -> tuple[ReferenceProfile, tuple[SignalBins, ...], int]:
+        """Return what a tracker of episodes is made of."""
+        return self.profile, self.bins.bins, self.settings.quiet_rows or self.settings.window
+
+    def recent(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the latest rows, at most a window, oldest first, and when each was observed."""
+        count = min(self.rows, self.settings.window)
+        places = (self.rows - count + np.arange(count)) % self.settings.window
+        return self._recent_rows[places], self._recent_times[places]
+
+    def window_mean(self) -> NDArray[np.float64]:
+        """Return the mean of each signal over the latest window of rows; NaN without values."""
+        present = ~np.isnan(self._recent_rows)
+        counts = present.sum(axis=0)
+        # +inf and -inf in one window have no mean, and the sum of huge values is infinite.
+        with np.errstate(invalid="ignore", over="ignore"):
+            sums = np.where(present, self._recent_rows, 0.0).sum(axis=0)
+        means = np.full(len(counts), np.nan)
+        np.divide(sums, counts, out=means, where=counts > 0)
+        return means
+
+    @property
+    def rows_since_start(self) -> int:
+        """Rows that this process has seen."""
+        return self.rows - self._rows_before
+
+    def acknowledge(self, episode_id: str, now: float, by: str, note: str | None) -> EpisodeEvent | None:
+        """Acknowledge the open episode, if it has this id."""
+        return self.tracker.acknowledge(now, by, note) if self.tracker.open_id == episode_id else None
+
+    def succeed(self, before: Detection) -> None:
+        """Take over from a detection with another reference: rows are numbered on, windows begin anew."""
+        self.rows, self._rows_before = before.rows, before._rows_before
+        self._recent_rows, self._recent_times = before._recent_rows, before._recent_times
+        self.recent_alarms.extend(before.recent_alarms)
+
+    def detectors(self) -> tuple[DetectorSnapshot, ...]:
+        """Return every detector's state as plain data."""
+        return tuple(watch.snapshot(self.rows) for watch in self.watches)
+
+    # --- across restarts -----------------------------------------------------------------------------
+
+    def fingerprint(self) -> str:
+        """Return a digest of all that must be equal for a state to be continued; thresholds need not be."""
+        settings = self.settings
+        parts = {
+            "model": self.profile.model_hash,
+            "signals": [[signal.name, signal.kind] for signal in self.profile.signals],
+            "reference": self.reference.digest(),
+            "watches": [[watch.name, watch.columns.tolist()] for watch in self.watches],
+            "settings": [
+                settings.window,
+                settings.delta,
+                settings.direction,
+                settings.bins,
+                settings.seed,
+            ],
+        }
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    def state(self) -> dict[str, Any]:
+        """Return all that is needed to continue after a restart, as plain arrays and scalars."""
+        alarms = list(self.recent_alarms)
+        return {
+            "fingerprint": self.fingerprint(),
+            "rows": self.rows,
+            "recent_rows": self._recent_rows.copy(),
+            "recent_times": self._recent_times.copy(),
+            "bins": self.bins.counts.copy(),
+            "alarms": {
+                "signal": [alarm.signal for alarm in alarms],
+                "detector": [alarm.detector for alarm in alarms],
+                "row": np.array([alarm.row for alarm in alarms], dtype=np.int64),
+                "numbers": np.array([[a.at, a.statistic, a.threshold] for a in alarms]).reshape(-1, 3),
+            },
+            "watches": [watch.state() for watch in self.watches],
+            "episodes": self.tracker.state(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue where `state` was taken.
+
+        Raises
+        ------
+        StateError
+            The state belongs to another model, reference or setting, or is damaged. Nothing has changed then.
+        """
+        try:
+            if state["fingerprint"] != self.fingerprint():
+                raise StateError("it was saved for another model, reference or setting of the detectors")
+            rows = int(state["rows"])
+            recent_rows = np.asarray(state["recent_rows"], dtype=np.float64)
+            recent_times = np.asarray(state["recent_times"], dtype=np.float64)
+            counts = np.asarray(state["bins"], dtype=np.int64)
+            shapes = (recent_rows.shape, recent_times.shape, counts.shape)
+            expected = (self._recent_rows.shape, self._recent_times.shape, self.bins.counts.shape)
+            if shapes != expected or rows < 0:
+                raise StateError("it is inconsistent")
+            alarms = [
+                Alarm(int(row), float(numbers[0]), signal, detector, float(numbers[1]), float(numbers[2]))
+                for signal, detector, row, numbers in zip(
+                    state["alarms"]["signal"],
+                    state["alarms"]["detector"],
+                    state["alarms"]["row"],
+                    state["alarms"]["numbers"],
+                    strict=True,
+                )
+            ]
+            restored = [
+                watch.restored(each) for watch, each in zip(self.watches, state["watches"], strict=True)
+            ]
+            tracker = EpisodeTracker.from_state(state["episodes"], *self._tracked())
+        except (StateError, ReferenceMismatchError):
+            raise
+        except (DriftleadError, KeyError, TypeError, ValueError, IndexError) as error:
+            raise StateError(f"it is incomplete or inconsistent ({error})") from error
+        self.rows = self._rows_before = rows
+        self._recent_rows, self._recent_times = recent_rows.copy(), recent_times.copy()
+        self.bins.continue_from(counts)
+        self.recent_alarms.extend(alarms)
+        self.watches = restored
+        self.tracker = tracker
+
+    @classmethod
+    def merged(
+        cls,
+        profile: ReferenceProfile,
+        settings: MonitorSettings,
+        states: Sequence[Mapping[str, Any]],
+        calibration: Calibration | None = None,
+    ) -> Detection:
+        """Return the detection of one monitor that has seen what several replicas saw.
+
+        Counts and bins add. The rows that the replicas remember are put in the order of time and fed to fresh
+        detectors, from the first moment on that every replica remembers: at least a window of rows.
+        Statistics of windows are then those of a single monitor; Page-Hinkley, which sums over all time,
+        starts there.
+
+        Parameters
+        ----------
+        profile, settings, calibration
+            As all of the replicas had them.
+        states : sequence of mapping
+            What `state` returned on each.
+
+        Raises
+        ------
+        StateError
+            A state belongs to another model, reference or setting, or is damaged.
+        """
+        parts = []
+        for state in states:
+            part = cls(profile, settings, calibration)
+            part.restore(state)
+            parts.append(part)
+        whole = cls(profile, settings, calibration)
+        remembered = [part.recent() for part in parts if part.rows]
+        if remembered:
+            # A replica that has not filled its window yet remembers everything.
+            start = max(
+                (times[0] for part, (_, times) in zip([p for p in parts if p.rows], remembered, strict=True)
+                 if part.rows > len(times)),
+                default=-np.inf,
+            )  # fmt: skip
+            rows = np.concatenate([rows for rows, _ in remembered])
+            times = np.concatenate([times for _, times in remembered])
+            order = np.argsort(times, kind="stable")
+            order = order[times[order] >= start]
+            whole.rows = sum(part.rows for part in parts) - len(order)
+            whole.advance(rows[order], times[order])
+            whole.tracker = EpisodeTracker(*whole._tracked())  # the replicas' own episodes are in their store
+        whole.bins.counts[:] = np.sum([part.bins.counts for part in parts], axis=0)
+        whole.recent_alarms.clear()
+        whole.recent_alarms.extend(
+            sorted((alarm for part in parts for alarm in part.recent_alarms), key=lambda alarm: alarm.at)
+        )
+        for index, watch in enumerate(whole.watches):
+            watch.alarms = np.sum([part.watches[index].alarms for part in parts], axis=0)
+        return whole
+
+
+class _RecentRows:
+    """What the tracker asks for while something drifts; computed only then."""
+
+    def __init__(self, detection: Detection, before: NDArray[np.float64], slots: NDArray[np.int32]) -> None:
+        self._detection = detection
+        self._before = before
+        self._slots = slots
+
+    def bins(self, signal: int) -> NDArray[np.int64]:
+        """Return the bin of each recent row of one signal: the window before this batch, and the batch."""
+        slots = self._located[:, signal]
+        of_slot = self._detection.bins.bins[signal].of_slot
+        missing = len(self._detection.bins.bins[signal].labels) - 1
+        return np.where(slots < 0, missing, of_slot[slots])
+
+    def counts(self) -> NDArray[np.int64]:
+        """Return the counts of all bins."""
+        return self._detection.bins.counts
+
+    def means(self, signals: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the means of some signals over the latest window."""
+        return self._detection.window_mean()[signals]
+
+    @functools.cached_property
+    def _located(self) -> NDArray[np.int32]:
+        return np.concatenate([self._detection.reference.locate(self._before), self._slots])

@@ -1,0 +1,363 @@
+"""Labels that come in: joined to their predictions, counted, measured and watched."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from driftlead.errors import InvalidDataError, StateError, StorageError
+from driftlead.estimation import AccuracyAudit, AccuracyEstimate, bin_counts
+from driftlead.monitor.detection import Detection
+from driftlead.monitor.episode import EpisodeEvent
+from driftlead.monitor.recorder import LONGEST_ID, Recorder
+from driftlead.monitor.records import JoinedLabels
+from driftlead.monitor.settings import MonitorSettings
+from driftlead.monitor.snapshot import LabelsSnapshot
+from driftlead.quality import QualityWindow, errors, losses
+from driftlead.reference import ReferenceProfile, ReferenceQuality
+from driftlead.signals import Signal
+
+__all__ = ["Feedback", "FeedbackOutcome"]
+
+_CONFIDENCE = "prediction:confidence"
+
+_NONE = JoinedLabels((), np.empty(0), np.empty((0, 0), np.float32), np.empty(0))
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackOutcome:
+    """What became of some labels.
+
+    Attributes
+    ----------
+    matched : int
+        They found their prediction.
+    late : int
+        They found their prediction, made longer ago than labels are waited for: kept, but neither measured
+        nor watched, for they tell of another time.
+    duplicate : int
+        Their prediction had a label already; the first one stands.
+    unmatched : int
+        No such prediction is known, or no longer. If it comes within the time that the store keeps such
+        labels, they count as matched then.
+    """
+
+    matched: int = 0
+    late: int = 0
+    duplicate: int = 0
+    unmatched: int = 0
+
+
+class Feedback:
+    """The side of a monitor that labels reach.
+
+    Parameters
+    ----------
+    profile : ReferenceProfile
+        With its quality, if labels are to be measured and watched; without, they are only joined and counted.
+    settings : MonitorSettings
+    recorder : Recorder
+        Of the predictions that labels belong to.
+    on_error : callable
+        Called with the name of the place, inside the ``except`` block of each failure.
+    keep : callable
+        Has what happened to episodes kept; called in the order in which it happened.
+    """
+
+    def __init__(
+        self,
+        profile: ReferenceProfile,
+        settings: MonitorSettings,
+        recorder: Recorder,
+        on_error: Callable[[str], None],
+        keep: Callable[[Sequence[EpisodeEvent]], None],
+    ) -> None:
+        self._recorder = recorder
+        self._keep = keep
+        self._on_error = on_error
+        self._deadline = settings.label_deadline_seconds
+        self._lock = threading.Lock()
+        self._joining = threading.Lock()
+        self._outcomes: Counter[str] = Counter(asdict(FeedbackOutcome()))
+        self.reference = profile.quality
+        self.lag_seconds = math.nan
+        self.quality: QualityWindow | None = None
+        self.detection: Detection | None = None
+        if self.reference is not None:
+            self.quality = QualityWindow(self.reference.n_outputs, settings.quality_window)
+            self.detection = _detection(profile, self.reference, settings, on_error)
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """Labels so far, by outcome."""
+        with self._lock:
+            return dict(self._outcomes)
+
+    def add(
+        self, ids: Sequence[str], labels: ArrayLike, now: float
+    ) -> tuple[FeedbackOutcome, list[EpisodeEvent]]:
+        """Take labels; once this returns they are kept.
+
+        Parameters
+        ----------
+        ids : sequence of str, length n
+            Names of the predictions.
+        labels : array_like, shape (n,)
+            Class names or class indices; true values for a regression.
+        now : float
+            Seconds since the epoch.
+
+        Raises
+        ------
+        InvalidDataError
+            An id or a label cannot be one; nothing has been kept then.
+        StorageError
+            The store does not take labels now; nothing has been kept then.
+        """
+        names, values = self._checked(ids, labels)
+        if not names:
+            return FeedbackOutcome(), []
+        # Alone: a label that waits for a moment must not be joined by another thread, and be no one's match.
+        with self._joining:
+            joined = self._recorder.store.add_labels(names, values, now)
+            # Their predictions may be on their way to the store.
+            early = self._flushed_and_joined() if joined.unmatched else _NONE
+        own = set(names)
+        found = sum(each in own for each in early.ids)
+        with self._lock:
+            late, events = self._measure(joined, now)
+            events += self._measure(early, now)[1]
+            self._outcomes["duplicate"] += joined.duplicate
+            self._outcomes["unmatched"] += joined.unmatched - found
+        # A prediction that was not even stored yet is never late.
+        outcome = FeedbackOutcome(
+            len(joined) - late + found, late, joined.duplicate, joined.unmatched - found
+        )
+        return outcome, events
+
+    def join_waiting(self, now: float) -> list[EpisodeEvent]:
+        """Join labels that came before their predictions.
+
+        Raises
+        ------
+        StorageError
+            The store does not answer.
+        """
+        with self._joining:
+            joined = self._recorder.store.join_waiting()
+        if not len(joined):
+            return []
+        with self._lock:
+            return self._measure(joined, now)[1]
+
+    def acknowledge(self, episode_id: str, now: float, by: str, note: str | None) -> EpisodeEvent | None:
+        """Acknowledge the open episode of the labelled rows, if it has this id."""
+        with self._lock:
+            if self.detection is None:
+                return None
+            event = self.detection.acknowledge(episode_id, now, by, note)
+            if event is not None:
+                self._keep([event])
+            return event
+
+    def snapshot(self, recent_rows: NDArray[np.float64], signals: Sequence[Signal]) -> LabelsSnapshot:
+        """Return what is known from labels, and what is estimated without them.
+
+        Parameters
+        ----------
+        recent_rows : ndarray, shape (rows, n_signals)
+            The latest rows, whose labels may not have come yet.
+        signals : sequence of Signal
+            Their columns.
+        """
+        with self._lock:
+            detection, quality = self.detection, self.quality
+            return LabelsSnapshot(
+                outcomes=dict(self._outcomes),
+                lag_seconds=self.lag_seconds,
+                class_names=() if self.reference is None else self.reference.class_names,
+                metrics={} if quality is None else quality.metrics(),
+                reference_metrics={} if self.reference is None else self.reference.metrics,
+                estimate=self._estimate(recent_rows, signals),
+                audit=self._audit(),
+                rows=0 if detection is None else detection.rows,
+                rows_since_start=0 if detection is None else detection.rows_since_start,
+                signals=() if detection is None else detection.profile.signals,
+                detectors=() if detection is None else detection.detectors(),
+                recent_alarms=() if detection is None else tuple(detection.recent_alarms),
+                episode=None if detection is None else detection.tracker.current(),
+            )
+
+    def _audit(self) -> AccuracyAudit | None:
+        if self.reference is None or self.reference.calibration is None or not self.quality:
+            return None
+        right = int(self.quality.correct().sum())
+        return self.reference.calibration.audit(bin_counts(self.quality.confidences()), right)
+
+    def merge(self, states: Sequence[Mapping[str, Any]]) -> None:
+        """Take over what `state` returned on several replicas.
+
+        Raises
+        ------
+        StateError
+            As for `restore`.
+        """
+        if self.quality is None or self.detection is None:
+            return
+        windows = [self._quality_of(state) for state in states]
+        detection = self.detection
+        self.detection = Detection.merged(
+            detection.profile, detection.settings, [state["detection"] for state in states]
+        )
+        self.quality = QualityWindow.merged(windows)
+        self.lag_seconds = max(float(state["lag_seconds"]) for state in states)
+
+    def _quality_of(self, state: Mapping[str, Any]) -> QualityWindow:
+        assert self.quality is not None
+        try:
+            quality = QualityWindow.from_state(state["quality"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise StateError(f"what it holds of labels is incomplete ({error})") from error
+        if (quality.n_outputs, quality.window) != (self.quality.n_outputs, self.quality.window):
+            raise StateError("its window of labelled predictions has another size")
+        return quality
+
+    def _estimate(
+        self, recent_rows: NDArray[np.float64], signals: Sequence[Signal]
+    ) -> AccuracyEstimate | None:
+        names = [signal.name for signal in signals]
+        if self.reference is None or self.reference.calibration is None or _CONFIDENCE not in names:
+            return None
+        confidences = recent_rows[:, names.index(_CONFIDENCE)]
+        # What a model of other people's calls confidence need not be one.
+        usual = (confidences >= 0.0) & (confidences <= 1.0)
+        return self.reference.calibration.estimate(bin_counts(confidences[usual]))
+
+    def state(self) -> dict[str, Any]:
+        """Return what goes on after a restart, as plain arrays and scalars."""
+        with self._lock:
+            return {
+                "quality": None if self.quality is None else self.quality.state(),
+                "detection": None if self.detection is None else self.detection.state(),
+                "lag_seconds": self.lag_seconds,
+            }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue where `state` was taken.
+
+        Raises
+        ------
+        StateError
+            It was taken for another reference or setting, or is damaged. Nothing has changed then.
+        """
+        if self.quality is None or self.detection is None:
+            return
+        quality = self._quality_of(state)
+        try:
+            lag = float(state["lag_seconds"])
+            self.detection.restore(state["detection"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise StateError(f"what it holds of labels is incomplete ({error})") from error
+        self.quality, self.lag_seconds = quality, lag
+
+    def _flushed_and_joined(self) -> JoinedLabels:
+        try:
+            self._recorder.flush()
+            return self._recorder.store.join_waiting()
+        except StorageError:
+            # The labels are kept; they are joined when the store answers again.
+            self._on_error("storage")
+            return _NONE
+
+    def _measure(self, joined: JoinedLabels, now: float) -> tuple[int, list[EpisodeEvent]]:
+        """Count joined labels, measure and watch those in time; return how many were late, and episodes."""
+        if not len(joined):
+            return 0, []
+        age = now - joined.made_at
+        timely = age <= self._deadline
+        late = int(len(joined) - timely.sum())
+        self._outcomes["matched"] += len(joined) - late
+        self._outcomes["late"] += late
+        if timely.any():
+            # A clock that was set back must not make a label older than its prediction.
+            self.lag_seconds = max(0.0, float(age[timely].mean()))
+        if self.quality is None or self.detection is None:
+            return late, []
+        # Predictions of an earlier version of the model may have had other outputs.
+        width = self.quality.n_outputs
+        usable = timely & np.full(len(joined), joined.outputs.shape[1] >= width)
+        if usable.any():
+            usable &= np.isfinite(joined.outputs[:, :width]).all(axis=1)
+            usable &= np.isnan(joined.outputs[:, width:]).all(axis=1)
+        if not usable.any():
+            return late, []
+        outputs, labels = joined.outputs[usable, :width], joined.labels[usable]
+        try:
+            self.quality.add(outputs, labels)
+            rows = np.column_stack([errors(outputs, labels), losses(outputs, labels)])
+            rows = rows[:, : self.detection.profile.n_signals]
+            events = self.detection.advance(rows, np.full(len(rows), now))
+            self._keep(events)
+            return late, events
+        except Exception:
+            self._on_error("quality")
+            return late, []
+
+    def _checked(self, ids: Sequence[str], labels: ArrayLike) -> tuple[list[str], NDArray[np.float64]]:
+        names: list[Any] = list(ids)
+        for row, name in enumerate(names):
+            if not isinstance(name, str) or not 0 < len(name) <= LONGEST_ID or "\0" in name:
+                raise InvalidDataError(
+                    f"ids[{row}] must be text of 1 to {LONGEST_ID} characters without NUL, got {name!r:.300}"
+                )
+        classes = self.reference.class_names if self.reference is not None else ()
+        given = list(np.atleast_1d(np.asarray(labels, dtype=object)))
+        if len(given) != len(names):
+            raise InvalidDataError(f"labels must be as many as ids, {len(names)}, got {len(given)}")
+        outputs = self.reference.n_outputs if self.reference is not None else None
+        values = [_value(label, row, classes, outputs) for row, label in enumerate(given)]
+        return names, np.array(values, dtype=np.float64)
+
+
+def _value(label: Any, row: int, classes: Sequence[str], outputs: int | None) -> float:
+    """Turn one label into a class index or a true value."""
+    if isinstance(label, str):
+        if label not in classes:
+            known = f"one of {', '.join(classes[:20])}" if classes else "a number: the classes have no names"
+            raise InvalidDataError(f"labels[{row}] must be {known}, got {label!r:.100}")
+        return float(classes.index(label))
+    if isinstance(label, bool | np.bool_ | int | float | np.integer | np.floating):
+        value = float(label)
+        if outputs is None or outputs == 1:
+            if math.isfinite(value):
+                return value
+            raise InvalidDataError(f"labels[{row}] must be a finite number, got {label!r}")
+        if value in range(outputs):
+            return value
+        raise InvalidDataError(f"labels[{row}] must be a class from 0 to {outputs - 1}, got {label!r}")
+    raise InvalidDataError(f"labels[{row}] must be a number or a class name, got {label!r:.100}")
+
+
+def _detection(
+    profile: ReferenceProfile,
+    quality: ReferenceQuality,
+    settings: MonitorSettings,
+    on_error: Callable[[str], None],
+) -> Detection:
+    """Watch the error of each labelled row, and its loss for a classifier, with Page-Hinkley."""
+    samples = {"performance:error": quality.errors}
+    if quality.n_outputs > 1:
+        samples["performance:loss"] = quality.losses
+    signals = [Signal(name) for name in samples]
+    rows = np.full((max(map(len, samples.values())), len(samples)), np.nan)
+    for column, sample in enumerate(samples.values()):
+        rows[: len(sample), column] = sample
+    reference = ReferenceProfile.from_rows(signals, rows, model_hash=profile.model_hash)
+    return Detection(reference, settings.for_labels(), on_error=on_error)

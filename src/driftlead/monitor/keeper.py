@@ -1,0 +1,84 @@
+"""The thread that saves a monitor's state and tidies its store, every few seconds."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from driftlead.monitor.state_folder import StateFolder
+
+__all__ = ["STATE", "Keeper"]
+
+STATE = "monitor"
+"""Kind of the file that holds the state."""
+
+
+class Keeper:
+    """Save a state, and run what is due, until closed; whatever fails is counted and tried again.
+
+    Parameters
+    ----------
+    state : callable
+        Returns the state as plain arrays and scalars; called in this thread.
+    tidy : callable
+        Called after every save.
+    folder : StateFolder or None
+        Where to save; None saves nothing.
+    every_seconds : float
+        Seconds between two saves.
+    on_error : callable
+        Called with the name of the place, inside the ``except`` block of each failure.
+
+    Attributes
+    ----------
+    saved_at : float or None
+        When the state was last saved, in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        state: Callable[[], Mapping[str, Any]],
+        tidy: Callable[[], None],
+        folder: StateFolder | None,
+        every_seconds: float,
+        on_error: Callable[[str], None],
+    ) -> None:
+        self.saved_at: float | None = None
+        self._state = state
+        self._tidy = tidy
+        self._folder = folder
+        self._every = every_seconds
+        self._on_error = on_error
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread; the first save comes at once, so that a folder that cannot be written shows."""
+        self._thread = threading.Thread(target=self._work, name="driftlead-keeper", daemon=True)
+        self._thread.start()
+
+    def close(self, timeout: float) -> None:
+        """Stop the thread and save for the last time."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout)
+            if self._thread.is_alive():
+                return  # a disk that does not answer; to save beside it would only hang too
+        self._save()
+
+    def _work(self) -> None:
+        self._save()
+        while not self._stop.wait(self._every):
+            self._save()
+            self._tidy()
+
+    def _save(self) -> None:
+        if self._folder is None:
+            return
+        try:
+            self._folder.save(STATE, self._state())
+            self.saved_at = time.time()
+        except Exception:
+            self._on_error("state")

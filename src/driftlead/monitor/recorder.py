@@ -1,0 +1,235 @@
+"""Predictions and episodes on their way to the store: a buffer, a thread, and patience with the database."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftlead.errors import StorageError
+from driftlead.monitor.records import EpisodeRecord, PredictionBatch, Store
+
+__all__ = ["Recorder"]
+
+_log = logging.getLogger(__name__)
+
+_WRITE_ROWS = 2_000  # in one transaction: others who write wait no longer than for one
+_LONGEST_PAUSE = 30.0
+LONGEST_ID = 256
+
+
+class Recorder:
+    """Keep predictions and episodes in a store without ever making the caller wait.
+
+    What the store does not take waits here and is tried again, ever more slowly up to every 30 s, in the
+    order in which it came. When the buffer is full, the predictions that come last are dropped and counted.
+
+    Parameters
+    ----------
+    store : Store
+        Where things are kept.
+    capacity : int
+        Most predictions that wait.
+    max_bytes : int
+        Most memory that their outputs may take.
+    every_seconds : float
+        How long predictions gather before they are written.
+    on_error : callable
+        Called with the name of the place, inside the ``except`` block of each failure.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        capacity: int,
+        max_bytes: int,
+        every_seconds: float,
+        on_error: Callable[[str], None],
+    ) -> None:
+        self.store = store
+        self.capacity = capacity
+        self.max_bytes = max_bytes
+        self._waiting_bytes = 0
+        self._every = every_seconds
+        self._on_error = on_error
+        self._waiting: deque[PredictionBatch] = deque()
+        self._waiting_rows = 0
+        self._episodes: dict[str, EpisodeRecord] = {}
+        self._messages: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+        self._dropped: Counter[str] = Counter(buffer_full=0, invalid=0, refused=0, closed=0)
+        self._lock = threading.Lock()
+        self._writing = threading.RLock()
+        self._wake = threading.Event()
+        self._closed = False
+        self._failing = False
+        self._thread: threading.Thread | None = None
+
+    def __len__(self) -> int:
+        return self._waiting_rows
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Predictions that were not kept, by reason."""
+        with self._lock:
+            return dict(self._dropped)
+
+    def offer(self, ids: Sequence[str], scores: NDArray[np.float32], made_at: float) -> None:
+        """Take predictions to be kept, all of one request.
+
+        Parameters
+        ----------
+        ids : sequence of str, length n
+        scores : ndarray of float32, shape (n, k)
+            Not copied: the caller lets go of it.
+        made_at : float
+            Seconds since the epoch.
+        """
+        n = len(ids)
+        sound = len(scores) == n and all(0 < len(each) <= LONGEST_ID and "\0" not in each for each in ids)
+        with self._lock:
+            if not sound:
+                self._dropped["invalid"] += n
+            elif self._closed:
+                self._dropped["closed"] += n
+            elif (
+                self._waiting_rows + n > self.capacity or self._waiting_bytes + scores.nbytes > self.max_bytes
+            ):
+                self._dropped["buffer_full"] += n
+            else:
+                self._waiting.append(PredictionBatch(ids, np.full(n, made_at), scores))
+                self._waiting_rows += n
+                self._waiting_bytes += scores.nbytes
+
+    def save_episode(self, episode: EpisodeRecord, notify: Sequence[tuple[str, dict[str, Any]]] = ()) -> None:
+        """Take an episode to be kept as it now is, and messages about it."""
+        with self._lock:
+            self._episodes[episode.id] = episode
+            self._messages.setdefault(episode.id, []).extend(notify)
+        self._wake.set()
+
+    def flush(self) -> None:
+        """Write all that waits, now, in the calling thread.
+
+        Raises
+        ------
+        StorageError
+            The store did not take it; it goes on waiting.
+        """
+        with self._writing:
+            self._write_episodes()
+            while batch := self._next_batch():
+                self._write(batch)
+
+    def start(self) -> None:
+        """Start writing, until `close`."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="driftlead-recorder", daemon=True)
+            self._thread.start()
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Write what waits, for the last time; what the store does not take then is dropped and counted."""
+        with self._lock:
+            self._closed = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout)
+        try:
+            # The thread may hang in a call to a database that does not answer.
+            if self._writing.acquire(timeout=0.1):
+                try:
+                    self.flush()
+                finally:
+                    self._writing.release()
+        except Exception:
+            self._on_error("storage")
+        with self._lock:
+            self._dropped["closed"] += self._waiting_rows
+            self._waiting.clear()
+            self._waiting_rows = self._waiting_bytes = 0
+
+    def _work(self) -> None:
+        pause = self._every
+        while not self._closed:
+            self._wake.wait(pause)
+            self._wake.clear()
+            try:
+                self.flush()
+            except Exception as error:
+                pause = min(max(2 * pause, 0.5), _LONGEST_PAUSE)
+                self._on_error("storage")
+                if not self._failing:
+                    _log.warning("predictions and episodes wait for the database: %s", error)
+                self._failing = True
+                if not self._closed:
+                    # Episodes that come meanwhile must not turn patience into haste.
+                    time.sleep(min(pause, 1.0))
+            else:
+                if self._failing:
+                    _log.info("the database takes predictions and episodes again")
+                self._failing = False
+                pause = self._every
+
+    def _next_batch(self) -> list[PredictionBatch]:
+        """Return the batches to write next, all of one width; they stay in the buffer until `_forget`."""
+        with self._lock:
+            chosen: list[PredictionBatch] = []
+            rows = 0
+            for batch in self._waiting:
+                if chosen and (
+                    rows + len(batch) > _WRITE_ROWS or batch.outputs.shape[1:] != chosen[0].outputs.shape[1:]
+                ):
+                    break
+                chosen.append(batch)
+                rows += len(batch)
+            return chosen
+
+    def _write(self, batches: list[PredictionBatch]) -> None:
+        whole = PredictionBatch(
+            [each for batch in batches for each in batch.ids],
+            np.concatenate([batch.made_at for batch in batches]),
+            np.concatenate([batch.outputs for batch in batches]),
+        )
+        try:
+            self.store.add_predictions(whole)
+        except StorageError:
+            raise
+        except Exception:
+            # Not the database but these predictions are at fault: in the way they would block all others.
+            self._on_error("recorder")
+            with self._lock:
+                self._dropped["refused"] += len(whole)
+        with self._lock:
+            for _ in batches:
+                written = self._waiting.popleft()
+                self._waiting_rows -= len(written)
+                self._waiting_bytes -= written.outputs.nbytes
+
+    def _write_episodes(self) -> None:
+        while True:
+            with self._lock:
+                episode = next(iter(self._episodes.values()), None)
+                if episode is None:
+                    return
+                notify = tuple(self._messages.get(episode.id, ()))
+            try:
+                self.store.save_episode(episode, notify)
+            except StorageError:
+                raise
+            except Exception:
+                self._on_error("recorder")
+            with self._lock:
+                # It may have changed again while it was written.
+                if self._episodes[episode.id] is episode:
+                    del self._episodes[episode.id]
+                rest = self._messages.get(episode.id, [])[len(notify) :]
+                if rest:
+                    self._messages[episode.id] = rest
+                    self._episodes.setdefault(episode.id, episode)
+                else:
+                    self._messages.pop(episode.id, None)

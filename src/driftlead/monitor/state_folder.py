@@ -1,0 +1,125 @@
+"""Where a monitor's state lives between two processes: files that are whole, of one owner, or set aside."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from driftlead import state
+from driftlead.errors import StateError
+
+__all__ = ["StateFolder"]
+
+_log = logging.getLogger(__name__)
+
+_VERSION = 1
+_KEPT_ASIDE = 5
+
+
+class StateFolder:
+    """A folder that one monitor owns while it runs.
+
+    Files are replaced in one step, readable by their owner alone, for they hold the latest rows.
+
+    Parameters
+    ----------
+    path : path
+        The folder; it is made.
+
+    A folder that cannot be made or written, on a full disk for instance, keeps nobody from starting: it is
+    tried again with every save.
+
+    Raises
+    ------
+    StateError
+        Another running monitor owns the folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._owned: IO[str] | None = None
+        try:
+            self._own()
+        except OSError as error:
+            _log.error("%s cannot hold the monitor's state: %s", path, error.strerror or error)
+
+    def save(self, kind: str, values: Mapping[str, Any]) -> None:
+        """Replace the file of one kind.
+
+        Raises
+        ------
+        StateError
+            It cannot be written; the old one is as it was.
+        """
+        if self._owned is None:
+            try:
+                self._own()
+            except OSError as error:
+                raise StateError(f"{self.path} cannot be written: {error.strerror or error}") from None
+        state.save(self.file(kind), kind, _VERSION, values)
+
+    def load(self, kind: str) -> dict[str, Any] | None:
+        """Read the file of one kind; None where there is none, or it was unreadable and is now set aside."""
+        path = self.file(kind)
+        if not path.exists():
+            return None
+        try:
+            version, values = state.load(path, kind)
+            if version != _VERSION:
+                raise StateError(f"it has version {version}, this driftlead reads {_VERSION}")
+        except StateError as error:
+            self.set_aside(kind, str(error))
+            return None
+        return values
+
+    def set_aside(self, kind: str, why: str) -> None:
+        """Rename a file that cannot be continued, so that a person can look at it and a new one can begin."""
+        path = self.file(kind)
+        aside = path.with_name(f"{path.name}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}.aside")
+        try:
+            path.replace(aside)
+        except OSError as error:
+            _log.error("%s cannot be continued (%s), nor set aside (%s)", path, why, error.strerror or error)
+        else:
+            _log.warning("%s is set aside as %s: %s", path, aside.name, why)
+            # Every new version of the model leaves one.
+            for old in sorted(self.path.glob(f"{path.name}.*.aside"))[:-_KEPT_ASIDE]:
+                old.unlink(missing_ok=True)
+
+    def file(self, kind: str) -> Path:
+        """Return the path of one kind's file."""
+        return self.path / f"{kind}.state"
+
+    def _own(self) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        file = (self.path / "owner.lock").open("a", encoding="ascii")
+        try:
+            _lock(file)
+        except BlockingIOError:
+            file.close()
+            raise StateError(
+                f"the state folder {self.path} is in use by another monitor: give each replica a folder of"
+                " its own"
+            ) from None
+        self._owned = file
+
+    def close(self) -> None:
+        """Let another monitor have the folder."""
+        if self._owned is not None:
+            self._owned.close()
+            self._owned = None
+
+
+def _lock(file: IO[str]) -> None:
+    """Lock a file until it is closed, or its process ends however it ends."""
+    with contextlib.suppress(ImportError):  # no such locks on Windows
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if hasattr(os, "fchmod"):
+        os.fchmod(file.fileno(), 0o600)

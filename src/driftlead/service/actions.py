@@ -1,0 +1,254 @@
+"""Routes that change what the monitor knows: labels, acknowledgements, a new reference, alerts."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+import orjson
+from fastapi import FastAPI, Request, Response
+from prometheus_client import CollectorRegistry, Counter
+from starlette.concurrency import run_in_threadpool
+
+from driftlead.errors import InvalidDataError, InvalidParameterError, StorageError
+from driftlead.monitor import Monitor
+from driftlead.service.body import RequestBody
+from driftlead.service.errors import RequestError, quote_value
+from driftlead.service.inference import prediction_ids
+from driftlead.service.json_errors import explain_decode_error
+from driftlead.service.limits import Limits
+from driftlead.service.openapi import operation
+
+__all__ = ["add_action_routes"]
+
+_log = logging.getLogger(__name__)
+
+Label = float | int | str
+
+
+class _Feedback(msgspec.Struct, forbid_unknown_fields=True):
+    """The label of a request of one row, or those of all rows of a request."""
+
+    id: str
+    label: Label | None = None
+    labels: list[Label] | None = None
+
+
+_FEEDBACK: Any = _Feedback | list[_Feedback]
+
+
+class _Acknowledgement(msgspec.Struct, forbid_unknown_fields=True):
+    by: str
+    note: str | None = None
+
+
+class _Rebaseline(msgspec.Struct, forbid_unknown_fields=True):
+    by: str
+    note: str | None = None
+    rows: int | None = None
+
+
+class _Alert(msgspec.Struct):
+    """What we read of one alert in Alertmanager's webhook."""
+
+    status: str
+    labels: dict[str, str]
+    annotations: dict[str, str] = {}
+
+
+class _Alerts(msgspec.Struct):
+    alerts: list[_Alert]
+
+
+T = TypeVar("T")
+
+
+def add_action_routes(
+    app: FastAPI,
+    monitor: Monitor,
+    limits: Limits,
+    registry: CollectorRegistry,
+    *,
+    labels: tuple[str, str],
+    api_key: str | None,
+) -> None:
+    """Add the routes.
+
+    Parameters
+    ----------
+    app : FastAPI
+    monitor : Monitor
+    limits : Limits
+        Bounds on bodies.
+    registry : CollectorRegistry
+        Where received alerts are counted.
+    labels : tuple of str
+        Model and version, for that count.
+    api_key : str or None
+        What a client must send as ``Authorization: Bearer …``; None asks for nothing.
+    """
+    alerts = Counter(
+        "driftlead_alerts_received",
+        "Alerts that Alertmanager told this service of.",
+        ("model", "version", "status"),
+        registry=registry,
+    )
+    by_status = {status: alerts.labels(*labels, status) for status in ("firing", "resolved")}
+
+    async def read(request: Request, kind: type[T]) -> T:
+        body = RequestBody(
+            request, max_bytes=limits.max_body_bytes, timeout_seconds=limits.body_timeout_seconds
+        )
+        try:
+            _require_key(request, api_key)
+            text = await body.read()
+        except RequestError:
+            await body.discard()
+            raise
+        try:
+            return msgspec.json.decode(text, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise RequestError(400, explain_decode_error(error, text)) from None
+
+    @app.post("/feedback", summary="Tell the truth about earlier predictions", openapi_extra=FEEDBACK)
+    async def feedback(request: Request) -> Response:
+        sent: _Feedback | list[_Feedback] = await read(request, _FEEDBACK)
+        ids, given = _rows(sent if isinstance(sent, list) else [sent])
+        outcome = await run_in_threadpool(_refusing, lambda: monitor.feedback(ids, given))
+        return _json(
+            {
+                "matched": outcome.matched,
+                "late": outcome.late,
+                "duplicate": outcome.duplicate,
+                "unmatched": outcome.unmatched,
+            }
+        )
+
+    @app.post(
+        "/api/v1/episodes/{episode_id}/acknowledge",
+        summary="Say that a person knows of an episode",
+        openapi_extra=ACKNOWLEDGE,
+    )
+    async def acknowledge(request: Request, episode_id: str) -> Response:
+        sent = await read(request, _Acknowledgement)
+        episode = await run_in_threadpool(
+            _refusing, lambda: monitor.acknowledge(episode_id, sent.by, sent.note), missing="episode_id"
+        )
+        return _json(episode.to_document())
+
+    @app.post(
+        "/api/v1/rebaseline",
+        summary="Make what comes from now on the reference",
+        openapi_extra=REBASELINE,
+    )
+    async def rebaseline(request: Request) -> Response:
+        sent = await read(request, _Rebaseline)
+        rows = await run_in_threadpool(
+            _refusing, lambda: monitor.rebaseline(sent.rows, by=sent.by, note=sent.note)
+        )
+        return _json({"rows": rows}, 202)
+
+    @app.post("/api/v1/alerts", summary="Be told of alerts by Alertmanager", openapi_extra=ALERTS)
+    async def receive_alerts(request: Request) -> Response:
+        for alert in (await read(request, _Alerts)).alerts:
+            if alert.status in by_status:
+                by_status[alert.status].inc()
+            name = quote_value(alert.labels.get("alertname", ""))
+            _log.warning("alert %s is %s", name, quote_value(alert.status), extra={"labels": alert.labels})
+        return _json({})
+
+
+def _require_key(request: Request, api_key: str | None) -> None:
+    if api_key is None:
+        return
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    # As bytes: compare_digest refuses text that is not ASCII. In constant time, whatever was given.
+    right = hmac.compare_digest(given.strip().encode(), api_key.encode())
+    if scheme.lower() != "bearer" or not right:
+        raise RequestError(
+            401, "this needs the service's API key: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"}
+        )
+
+
+def _rows(items: list[_Feedback]) -> tuple[list[str], np.ndarray[Any, np.dtype[np.object_]]]:
+    """Name every labelled row as its prediction is named."""
+    ids: list[str] = []
+    given: list[Label] = []
+    for number, item in enumerate(items):
+        if (item.label is None) == (item.labels is None):
+            raise RequestError(400, f"feedback[{number}] must have either label or labels")
+        of_request = [item.label] if item.labels is None else item.labels
+        ids += prediction_ids(item.id, len(of_request))
+        given += of_request  # type: ignore[arg-type]
+    labels = np.empty(len(given), dtype=np.object_)
+    labels[:] = given
+    return ids, labels
+
+
+def _refusing(act: Callable[[], T], missing: str = "") -> T:
+    """Do something, and turn what the library refuses into an answer."""
+    try:
+        return act()
+    except InvalidParameterError as error:
+        raise RequestError(404 if error.parameter == missing else 400, str(error)) from None
+    except InvalidDataError as error:
+        raise RequestError(400, str(error)) from None
+    except StorageError as error:
+        _log.warning("the store does not answer: %s", error)
+        raise RequestError(
+            503, "the store of predictions does not answer now; nothing was kept", {"Retry-After": "5"}
+        ) from None
+
+
+def _json(content: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(content), status, media_type="application/json")
+
+
+_LABEL = {"type": ["number", "string"], "description": "A class name or class index, or the true value."}
+_ITEM = {
+    "type": "object",
+    "required": ["id"],
+    "properties": {
+        "id": {"type": "string", "description": "The request's id."},
+        "label": _LABEL,
+        "labels": {"type": "array", "items": _LABEL, "description": "One per row of the request."},
+    },
+    "additionalProperties": False,
+}
+_WHO = {"by": {"type": "string", "minLength": 1}, "note": {"type": ["string", "null"]}}
+_COUNT = {"type": "integer", "minimum": 0}
+
+FEEDBACK = operation(
+    {"oneOf": [_ITEM, {"type": "array", "items": _ITEM}]},
+    {
+        "type": "object",
+        "properties": dict.fromkeys(("matched", "late", "duplicate", "unmatched"), _COUNT),
+    },
+    "What became of the labels; once this is answered they are kept.",
+)
+ACKNOWLEDGE = operation(
+    {"type": "object", "required": ["by"], "properties": _WHO, "additionalProperties": False},
+    {"type": "object"},
+    "The episode.",
+    {404: "No such episode."},
+)
+REBASELINE = operation(
+    {
+        "type": "object",
+        "required": ["by"],
+        "properties": {**_WHO, "rows": {"type": ["integer", "null"]}},
+        "additionalProperties": False,
+    },
+    {"type": "object", "properties": {"rows": _COUNT}},
+    "Rows that are now collected, before they become the reference.",
+    status=202,
+)
+ALERTS = operation(
+    {"type": "object", "required": ["alerts"], "properties": {"alerts": {"type": "array"}}},
+    {"type": "object"},
+    "Noted.",
+)

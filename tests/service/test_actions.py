@@ -1,0 +1,170 @@
+"""Labels, acknowledgements, a new reference and alerts, as a client sends them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from driftlead.errors import StorageError
+from driftlead.monitor import MemoryStore
+from tests.service.conftest import tensor
+
+KEY = "a key that is long enough"
+
+
+class DeadStore(MemoryStore):
+    """A store whose database is gone."""
+
+    def add_predictions(self, *arguments, **named):
+        raise StorageError("connection refused at postgresql://db")
+
+    add_labels = join_waiting = save_episode = episode = episodes = add_predictions
+
+
+def ask(service, name="r1", rows=1):
+    body = tensor(np.arange(3.0 * rows).tolist(), shape=[rows, 3])
+    assert service.infer({"id": name, **body}).status_code == 200
+
+
+def test_a_label_finds_the_prediction_of_its_request(service):
+    ask(service)
+    assert service.request("POST", "/feedback", json={"id": "r1", "label": 1}).json() == {
+        "matched": 1,
+        "late": 0,
+        "duplicate": 0,
+        "unmatched": 0,
+    }
+    again = [{"id": "r1", "label": 0}, {"id": "r2", "label": 1}]
+    answer = service.request("POST", "/feedback", json=again).json()
+    assert (answer["matched"], answer["duplicate"], answer["unmatched"]) == (0, 1, 1)
+
+
+def test_labels_of_all_rows_of_a_request(service):
+    ask(service, rows=3)
+    answer = service.request("POST", "/feedback", json=[{"id": "r1", "labels": [0, 1, 1]}])
+    assert answer.json()["matched"] == 3
+    single = service.request("POST", "/feedback", json={"id": "r1/2", "label": 1})
+    assert single.json()["duplicate"] == 1
+
+
+def test_labels_by_name_of_class(service):
+    ask(service)
+    assert service.request("POST", "/feedback", json={"id": "r1", "label": "high"}).json()["matched"] == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b"{", "JSON"),
+        ({"id": "r1"}, "feedback[0] must have either label or labels"),
+        ({"id": "r1", "label": 1, "labels": [1]}, "feedback[0] must have either label or labels"),
+        ({"label": 1}, "id is missing"),
+        ({"id": "r1", "label": 2}, "labels[0] must be a class from 0 to 1, got 2"),
+        ({"id": "r1", "label": "middle"}, "labels[0] must be one of low, high, got 'middle'"),
+        ({"id": "", "label": 1}, "ids[0] must be text of 1 to"),
+        ({"id": "a\0b", "label": 1}, "ids[0] must be text of 1 to"),
+        ({"id": "r1", "label": 1, "lable": 2}, "lable"),
+        (3, "body must be"),
+    ],
+)
+def test_what_is_no_label_is_refused_and_nothing_is_kept(service, body, error):
+    ask(service)
+    key = "content" if isinstance(body, bytes) else "json"
+    answer = service.request("POST", "/feedback", **{key: body})
+    assert answer.status_code == 400
+    assert error in answer.json()["error"]
+    assert service.request("POST", "/feedback", json={"id": "r1", "label": 1}).json()["matched"] == 1
+
+
+def test_a_dead_database_is_said_to_who_sends_labels_and_nobody_else(make_service):
+    service = make_service(store=DeadStore())
+    ask(service)
+    refused = service.request("POST", "/feedback", json={"id": "r1", "label": 1})
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+    assert "db" not in refused.json()["error"].split()
+    assert service.get("/api/v1/episodes").status_code == 503
+    assert service.get("/v2/health/ready").json() == {"ready": True}
+    assert service.get("/api/v1/monitor").status_code == 200
+    ask(service, "r2")
+
+
+def drifting(service):
+    service.monitor.process(
+        np.random.default_rng(0).normal(5.0, 1.0, size=(200, len(service.monitor.profile.signals)))
+    )
+    (episode,) = service.get("/api/v1/monitor").json()["episodes"]
+    return episode
+
+
+def test_an_episode_is_acknowledged(service):
+    episode = drifting(service)
+    path = f"/api/v1/episodes/{episode['id']}/acknowledge"
+    answer = service.request("POST", path, json={"by": "mia", "note": "lamp"})
+    assert answer.status_code == 200
+    assert (answer.json()["status"], answer.json()["acknowledged_by"]) == ("acknowledged", "mia")
+    (listed,) = service.get("/api/v1/episodes").json()["episodes"]
+    assert (listed["id"], listed["note"]) == (episode["id"], "lamp")
+    assert service.request("POST", path, json={"by": ""}).status_code == 400
+    unknown = service.request("POST", "/api/v1/episodes/none/acknowledge", json={"by": "mia"})
+    assert (unknown.status_code, unknown.json()["error"]) == (
+        404,
+        "episode_id must be the id of an episode, got 'none'",
+    )
+
+
+def test_a_new_reference_is_collected(service):
+    assert service.request("POST", "/api/v1/rebaseline", json={"by": "mia", "rows": 300}).json() == {
+        "rows": 300
+    }
+    drifting(service)
+    assert service.get("/api/v1/monitor").json()["rebaseline"] == {"rows": 200, "of": 300}
+    refused = service.request("POST", "/api/v1/rebaseline", json={"by": "mia", "rows": 1})
+    assert (refused.status_code, refused.json()["error"]) == (
+        400,
+        "rows must be from two windows, 200, to 1000000, got 1",
+    )
+
+
+def test_alerts_of_alertmanager_are_counted(service):
+    alert = {
+        "status": "firing",
+        "labels": {"alertname": "DriftleadDrift"},
+        "annotations": {"summary": "it drifts"},
+    }
+    body = {"version": "4", "status": "firing", "alerts": [alert, {**alert, "status": "resolved"}, alert]}
+    assert service.request("POST", "/api/v1/alerts", json=body).status_code == 200
+    assert service.metric("alerts_received_total", status="firing") == 2
+    assert service.metric("alerts_received_total", status="resolved") == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/feedback", {"id": "r1", "label": 1}),
+        ("/api/v1/episodes/e/acknowledge", {"by": "mia"}),
+        ("/api/v1/rebaseline", {"by": "mia"}),
+        ("/api/v1/alerts", {"alerts": []}),
+    ],
+)
+def test_what_changes_state_needs_the_key(make_service, path, body):
+    service = make_service(api_key=KEY)
+    for headers in (
+        {},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": f"Basic {KEY}"},
+        {"Authorization": "é"},
+    ):
+        encoded = {name: value.encode() for name, value in headers.items()}
+        refused = service.request("POST", path, json=body, headers=encoded)
+        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
+    allowed = service.request("POST", path, json=body, headers={"Authorization": f"Bearer {KEY}"})
+    assert allowed.status_code in (200, 202, 404)
+    ask(service)
+
+
+def test_an_unwatched_service_serves_and_says_nothing_of_a_monitor(make_service):
+    service = make_service(watched=False)
+    ask(service)
+    assert "monitor" not in service.get("/").json()["links"]
+    assert service.get("/api/v1/monitor").status_code == 404
+    assert service.request("POST", "/feedback", json={"id": "r1", "label": 1}).status_code == 404
