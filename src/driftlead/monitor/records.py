@@ -49,7 +49,7 @@ class JoinedLabels:
     labels : ndarray of float64, shape (n,)
         The class index, or the true value.
     duplicate : int
-        Labels of predictions that had one already: they change nothing.
+        Labels of ids that had one already: they change nothing.
     unmatched : int
         Labels of predictions that are not known, or no longer. They are kept for a while, in case the
         prediction comes after its label.
@@ -129,11 +129,17 @@ class Store(Protocol):
         ...
 
     def join_waiting(self) -> JoinedLabels:
-        """Join labels that came before their predictions; each is returned once, whoever else asks."""
+        """Join labels that came before their predictions; each is returned once, whoever else asks.
+
+        One call looks at a part of them, so that it stays quick; call it every few seconds.
+        """
         ...
 
     def save_episode(self, episode: EpisodeRecord, notify: Sequence[tuple[str, dict[str, Any]]] = ()) -> None:
-        """Keep an episode, new or changed, and messages about it, as (target, body), or neither."""
+        """Keep an episode, new or changed, and messages about it, as (target, body), or neither.
+
+        A time at which it was resolved or acknowledged is never undone: another replica may have noted it.
+        """
         ...
 
     def episode(self, episode_id: str) -> EpisodeRecord | None:

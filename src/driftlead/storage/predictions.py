@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from operator import itemgetter
 
 import numpy as np
-from sqlalchemy import Connection, Row, Table, delete, exists, select, tuple_, update
+from sqlalchemy import Connection, Table, delete, exists, select, tuple_, update
 
 from driftlead.monitor.records import JoinedLabels, PredictionBatch
 from driftlead.storage.schema import among, insert_new, labels, predictions
@@ -24,6 +24,9 @@ __all__ = [
 #: When a label came, and its id.
 Arrival = tuple[float, str]
 
+#: A prediction's id, when it was made, and its outputs as bytes.
+_Known = tuple[str, float, bytes]
+
 _arrival = tuple_(labels.c.received_at, labels.c.id)
 _has_prediction = exists().where(predictions.c.model == labels.c.model, predictions.c.id == labels.c.id)
 
@@ -32,12 +35,12 @@ def add_predictions(connection: Connection, model: int, version: str, batch: Pre
     """Keep those whose id is new; return how many."""
     outputs = np.ascontiguousarray(batch.outputs, dtype="<f4")
     rows = [
-        {"model": model, "id": id, "version": version, "made_at": made_at, "outputs": row.tobytes()}
+        (model, id, version, made_at, row.tobytes())
         for id, made_at, row in zip(batch.ids, batch.made_at.tolist(), outputs, strict=True)
     ]
     # In one order everywhere: replicas that insert the same ids wait for each other, but never in a circle.
-    rows.sort(key=itemgetter("id"))
-    return len(insert_new(connection, predictions, rows))
+    rows.sort(key=itemgetter(1))
+    return len(insert_new(connection, predictions, ("model", "id", "version", "made_at", "outputs"), rows))
 
 
 def add_labels(
@@ -46,11 +49,8 @@ def add_labels(
     """Keep the labels whose id has none yet, and join them; ``repeated`` more are known to be duplicates."""
     ids = sorted(first)
     known = _predictions(connection, model, ids)
-    rows = [
-        {"model": model, "id": id, "label": first[id], "received_at": received_at, "waiting": id not in known}
-        for id in ids
-    ]
-    kept = insert_new(connection, labels, rows)
+    rows = [(model, id, first[id], received_at, id not in known) for id in ids]
+    kept = insert_new(connection, labels, ("model", "id", "label", "received_at", "waiting"), rows)
     joined = [id for id in first if id in kept and id in known]
     return _joined(
         [known[id] for id in joined],
@@ -124,25 +124,25 @@ def _delete(connection: Connection, table: Table, model: int, ids: Sequence[str]
     return connection.execute(statement).rowcount
 
 
-def _predictions(connection: Connection, model: int, ids: Sequence[str]) -> dict[str, Row[str, float, bytes]]:
+def _predictions(connection: Connection, model: int, ids: Sequence[str]) -> dict[str, _Known]:
     columns = select(predictions.c.id, predictions.c.made_at, predictions.c.outputs)
     chosen = columns.where(predictions.c.model == model, among(connection, predictions.c.id, ids))
-    return {row.id: row for row in connection.execute(chosen)}
+    return {id: (id, made_at, outputs) for id, made_at, outputs in connection.execute(chosen)}
 
 
 def _joined(
-    rows: Sequence[Row[str, float, bytes]], values: Sequence[float], *, duplicate: int = 0, unmatched: int = 0
+    known: Sequence[_Known], values: Sequence[float], *, duplicate: int = 0, unmatched: int = 0
 ) -> JoinedLabels:
-    columns = np.array([len(row.outputs) // 4 for row in rows], dtype=np.int64)
-    outputs = np.full((len(rows), columns.max(initial=0)), np.nan, dtype=np.float32)
+    columns = np.array([len(outputs) // 4 for _, _, outputs in known], dtype=np.int64)
+    table = np.full((len(known), columns.max(initial=0)), np.nan, dtype=np.float32)
     # Row by row, True where a prediction has a column: the order of the concatenated values.
-    outputs[np.arange(outputs.shape[1]) < columns[:, None]] = np.frombuffer(
-        b"".join(row.outputs for row in rows), dtype="<f4"
+    table[np.arange(table.shape[1]) < columns[:, None]] = np.frombuffer(
+        b"".join(outputs for _, _, outputs in known), dtype="<f4"
     )
     return JoinedLabels(
-        tuple(row.id for row in rows),
-        np.array([row.made_at for row in rows], dtype=np.float64),
-        outputs,
+        tuple(id for id, _, _ in known),
+        np.array([made_at for _, made_at, _ in known], dtype=np.float64),
+        table,
         np.array(values, dtype=np.float64),
         duplicate,
         unmatched,

@@ -122,21 +122,33 @@ def insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.I
     return sqlite.insert(table)
 
 
-def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> set[str]:
-    """Insert rows whose id is new, and return these ids."""
+def insert_new(
+    connection: Connection, table: Table, names: Sequence[str], rows: Sequence[tuple[Any, ...]]
+) -> set[str]:
+    """Insert rows, as (model, id, ...), whose id is new, and return these ids. All are of one model."""
     if not rows:
         return set()
-    statement = insert(connection, table)
-    given: Sequence[dict[str, Any]] | None = rows
     if connection.dialect.name == "postgresql":
         # An array for each column: psycopg is slow with a thousand parameters.
-        names = list(rows[0])
-        arrays = (
-            literal([row[name] for row in rows], postgresql.ARRAY(table.c[name].type)) for name in names
-        )
+        arrays = [
+            literal(list(values), postgresql.ARRAY(table.c[name].type))
+            for name, values in zip(names, zip(*rows, strict=True), strict=True)
+        ]
         unnested = func.unnest(*arrays).table_valued(*names).render_derived()
-        statement, given = statement.from_select(names, select(unnested)), None
-    return set(connection.scalars(statement.on_conflict_do_nothing().returning(table.c.id), given))
+        statement = postgresql.insert(table).from_select(names, select(unnested)).on_conflict_do_nothing()
+        return set(connection.scalars(statement.returning(table.c.id)))
+    # A writer is alone in SQLite: what it does not find now is new. The driver's own loop is the fastest.
+    ids = [row[1] for row in rows]
+    known = set(
+        connection.scalars(
+            select(table.c.id).where(table.c.model == rows[0][0], among(connection, table.c.id, ids))
+        )
+    )
+    marks = ", ".join("?" * len(names))
+    connection.exec_driver_sql(
+        f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks}) ON CONFLICT DO NOTHING", list(rows)
+    )
+    return set(ids) - known
 
 
 def among(connection: Connection, ids: ColumnElement[str], given: Sequence[str]) -> ColumnElement[bool]:
