@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -72,12 +73,19 @@ def webhook() -> Iterator[Webhook]:
 
 
 @pytest.fixture
-def alertmanager(webhook, tmp_path) -> Iterator[str]:
+def service_hook(webhook) -> str:
+    """Where Alertmanager tells the service of alerts."""
+    return f"{webhook.url}service"
+
+
+@pytest.fixture
+def alertmanager(webhook, service_hook, tmp_path) -> Iterator[str]:
     """Run Alertmanager on the shipped configuration; its receivers call `webhook`, and none waits long."""
     config = yaml.safe_load((ROOT / "configs/alertmanager.yml").read_text())
     for receiver in config["receivers"]:
         webhooks = receiver.setdefault("webhook_configs", [{}])
-        webhooks[0] |= {"url": webhook.url + receiver["name"], "send_resolved": False}
+        url = service_hook if receiver["name"] == "service" else webhook.url + receiver["name"]
+        webhooks[0] |= {"url": url, "send_resolved": False}
     for route in (config["route"], *config["route"]["routes"]):
         route |= {"group_wait": "1s", "group_interval": "1s"}
     path = tmp_path / "alertmanager.yml"
@@ -96,16 +104,23 @@ def alertmanager(webhook, tmp_path) -> Iterator[str]:
 
 
 @pytest.fixture
-def served_metrics(trained_model_path) -> Iterator[str]:
-    """Serve the digits and send clean rows, then white noise without end; the address of the metrics."""
-    process = start("--model", trained_model_path, *FREE_PORTS)
+def served(trained_model_path, webhook, tmp_path) -> Iterator[dict[str, str]]:
+    """Serve the digits and send clean rows, then white noise without end, and labels; where it is."""
+    told = {"name": "test", "url": f"{webhook.url}episodes", "allow_private": True}
+    process = start(
+        "--model",
+        trained_model_path,
+        *FREE_PORTS,
+        DRIFTLEAD_STORAGE__FOLDER=str(tmp_path / "state"),
+        DRIFTLEAD_WEBHOOKS=json.dumps([told]),
+    )
     stop = threading.Event()
     thread = None
     try:
         where = json.loads(process.stderr.readline())
-        thread = threading.Thread(target=send_traffic, args=(f"{where['url']}/v2/models/digits/infer", stop))
+        thread = threading.Thread(target=send_traffic, args=(where["url"], stop))
         thread.start()
-        yield where["metrics_url"].removeprefix("http://").removesuffix("/metrics")
+        yield where
     finally:
         stop.set()
         if thread is not None:
@@ -124,61 +139,26 @@ def hurried(rules: Path, folder: Path) -> str:
     return str(copy)
 
 
+def post(url: str, content: Any) -> None:
+    request = urllib.request.Request(url, json.dumps(content).encode(), {"Content-Type": "application/json"})
+    urllib.request.urlopen(request, timeout=60).close()
+
+
 def send_traffic(url: str, stop: threading.Event) -> None:
     rng = np.random.default_rng(3)
-    images = load_digits().images
+    digits = load_digits()
     sent = 0
     while not stop.wait(0.05):
-        rows = images[rng.integers(0, len(images), 20)] if sent < 400 else rng.uniform(0, 16, (20, 8, 8))
+        chosen = rng.integers(0, len(digits.images), 20)
+        rows = digits.images[chosen] if sent < 400 else rng.uniform(0, 16, (20, 8, 8))
         tensor = {"name": "input", "shape": [20, 8, 8], "datatype": "FP32", "data": rows.ravel().tolist()}
-        request = urllib.request.Request(
-            url, json.dumps({"inputs": [tensor]}).encode(), {"Content-Type": "application/json"}
-        )
-        urllib.request.urlopen(request, timeout=10).close()
+        post(f"{url}/v2/models/digits/infer", {"id": f"request-{sent}", "inputs": [tensor]})
+        post(f"{url}/feedback", {"id": f"request-{sent}", "labels": digits.target[chosen].tolist()})
         sent += len(rows)
 
 
-#: Families that the service does not export yet, as it will.
-PENDING = """\
-driftlead_feedback_total{OWN,outcome="matched"} 10
-driftlead_performance_ratio{OWN,metric="accuracy"} 0.97
-driftlead_performance_ratio{OWN,metric="macro_precision"} 0.97
-driftlead_performance_ratio{OWN,metric="macro_recall"} 0.97
-driftlead_performance_ratio{OWN,metric="brier"} 0.02
-driftlead_performance_ratio{OWN,metric="calibration_error"} 0.01
-driftlead_performance_ratio{OWN,metric="estimated_accuracy"} 0.96
-driftlead_performance_ratio{OWN,metric="estimated_accuracy_low"} 0.95
-driftlead_performance_ratio{OWN,metric="estimated_accuracy_high"} 0.97
-driftlead_performance_ratio{OWN,metric="reference_accuracy"} 0.98
-driftlead_performance_loss{OWN,metric="log_loss"} 0.1
-driftlead_label_lag_seconds{OWN} 60
-driftlead_predictions_dropped_total{OWN,reason="queue_full"} 0
-driftlead_monitor_state_saved_timestamp_seconds{OWN} 1
-driftlead_webhook_deliveries_total{OWN,outcome="delivered"} 0
-""".replace("OWN", 'model="digits",version="1f"')
-
-
 @pytest.fixture
-def pending_metrics() -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(PENDING.encode())
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def prometheus(served_metrics, pending_metrics, alertmanager, tmp_path) -> Iterator[str]:
+def prometheus(served, alertmanager, tmp_path) -> Iterator[str]:
     """Run Prometheus on the compose stack's configuration, with this machine's addresses; its URL."""
     program = require_program("prometheus")
     config = yaml.safe_load((ROOT / "ops/prometheus/prometheus.yml").read_text())
@@ -186,7 +166,7 @@ def prometheus(served_metrics, pending_metrics, alertmanager, tmp_path) -> Itera
     config["rule_files"] = [hurried(ROOT / "configs" / name, tmp_path) for name in config["rule_files"]]
     config["alerting"]["alertmanagers"][0]["static_configs"] = [{"targets": [alertmanager]}]
     (job,) = config["scrape_configs"]
-    job["static_configs"] = [{"targets": [served_metrics, pending_metrics]}]
+    job["static_configs"] = [{"targets": [urlsplit(served["metrics_url"]).netloc]}]
     del job["dns_sd_configs"]
     path = tmp_path / "prometheus.yml"
     path.write_text(yaml.safe_dump(config))

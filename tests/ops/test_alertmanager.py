@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import time
 import urllib.parse
-import urllib.request
 
 import pytest
 import yaml
 
-from tests.ops.conftest import ROOT
+from tests.ops.conftest import ROOT, post
 from tests.programs import require_program
 
 CONFIG = ROOT / "configs/alertmanager.yml"
@@ -81,13 +79,8 @@ def dropping(instance: str) -> dict:
     return alert("DriftleadMonitorDroppingRows", "warning", instance=instance, **MODEL)
 
 
-def post(alertmanager: str, *alerts: dict) -> None:
-    request = urllib.request.Request(
-        f"http://{alertmanager}/api/v2/alerts",
-        json.dumps(alerts).encode(),
-        {"Content-Type": "application/json"},
-    )
-    urllib.request.urlopen(request, timeout=5).close()
+def raise_alerts(alertmanager: str, *alerts: dict) -> None:
+    post(f"http://{alertmanager}/api/v2/alerts", alerts)
 
 
 def heard(webhook, count: int) -> dict[tuple[str, str], list[dict]]:
@@ -110,15 +103,15 @@ def heard(webhook, count: int) -> dict[tuple[str, str], list[dict]]:
 
 
 def test_many_drifting_signals_are_one_message(alertmanager, webhook):
-    post(alertmanager, *[drift(f"feature:pixel_0_{column}") for column in range(8)])
+    raise_alerts(alertmanager, *[drift(f"feature:pixel_0_{column}") for column in range(8)])
     told = heard(webhook, 8)
     assert {key: len(alerts) for key, alerts in told.items()} == {("model-owners", "DriftleadSignalDrift"): 8}
     assert [message["receiver"] for message in webhook.messages].count("model-owners") == 1
 
 
 def test_a_replica_that_is_down_silences_its_own_monitor_alone(alertmanager, webhook):
-    post(alertmanager, alert("DriftleadReplicaDown", "warning", instance="a:8001"))
-    post(alertmanager, dropping("a:8001"), dropping("b:8001"), drift("feature:x"))
+    raise_alerts(alertmanager, alert("DriftleadReplicaDown", "warning", instance="a:8001"))
+    raise_alerts(alertmanager, dropping("a:8001"), dropping("b:8001"), drift("feature:x"))
     told = heard(webhook, 3)
     assert set(told) == {
         ("model-owners", "DriftleadReplicaDown"),
@@ -130,16 +123,16 @@ def test_a_replica_that_is_down_silences_its_own_monitor_alone(alertmanager, web
 
 
 def test_no_replica_at_all_silences_drift_and_single_replicas(alertmanager, webhook):
-    post(alertmanager, alert("DriftleadServiceDown", "critical"))
+    raise_alerts(alertmanager, alert("DriftleadServiceDown", "critical"))
     down = alert("DriftleadReplicaDown", "warning", instance="a:8001")
-    post(alertmanager, drift("feature:x"), down, dropping("a:8001"))
+    raise_alerts(alertmanager, drift("feature:x"), down, dropping("a:8001"))
     assert set(heard(webhook, 1)) == {("on-call", "DriftleadServiceDown")}
 
 
 def test_lost_accuracy_silences_the_drift_of_its_model_alone(alertmanager, webhook):
-    post(alertmanager, alert("DriftleadAccuracyFalling", "critical", **MODEL))
+    raise_alerts(alertmanager, alert("DriftleadAccuracyFalling", "critical", **MODEL))
     population = alert("DriftleadPopulationDrift", "warning", signal="feature:x", reference="0a", **MODEL)
-    post(alertmanager, population, drift("feature:x"), drift("feature:y", version="2e"))
+    raise_alerts(alertmanager, population, drift("feature:x"), drift("feature:y", version="2e"))
     told = heard(webhook, 2)
     assert set(told) == {("on-call", "DriftleadAccuracyFalling"), ("model-owners", "DriftleadSignalDrift")}
     (left,) = told["model-owners", "DriftleadSignalDrift"]

@@ -22,7 +22,10 @@ from utils.environment import load_settings
 
 COMPOSE = ROOT / "ops/docker-compose.yml"
 STACK: dict[str, dict] = yaml.safe_load(COMPOSE.read_text())["services"]
-OWN_ADDRESSES = {f"DRIFTLEAD_SERVER__{name}" for name in ("HOST", "PORT", "METRICS_HOST", "METRICS_PORT")}
+OF_THE_IMAGE = {
+    *(f"DRIFTLEAD_SERVER__{name}" for name in ("HOST", "PORT", "METRICS_HOST", "METRICS_PORT")),
+    "DRIFTLEAD_STORAGE__FOLDER",
+}
 
 
 @pytest.fixture
@@ -101,6 +104,14 @@ def test_what_is_mounted_exists_and_only_volumes_are_written():
                 assert source in volumes
 
 
+def test_state_is_kept_where_the_image_writes_it():
+    dockerfile = (ROOT / "ops/Dockerfile").read_text()
+    assert set(re.findall(r"\b(DRIFTLEAD_\w+)=\S+\s", dockerfile.rsplit("\nFROM ")[-1])) == OF_THE_IMAGE
+    (folder,) = re.findall(r"DRIFTLEAD_STORAGE__FOLDER=(\S+)", dockerfile)
+    assert f"VOLUME {folder}\n" in dockerfile
+    assert f"driftlead:{folder}" in STACK["driftlead"]["volumes"]
+
+
 def test_everything_waits_for_what_it_needs_to_be_healthy():
     image_has_check = "\nHEALTHCHECK " in (ROOT / "ops/Dockerfile").read_text()
     for service in STACK.values():
@@ -122,7 +133,7 @@ def names(settings: type[BaseModel], prefix: str = "DRIFTLEAD_") -> Iterator[str
 
 
 def test_every_setting_reaches_the_service():
-    serving = set(names(ServingSettings)) - OWN_ADDRESSES
+    serving = set(names(ServingSettings)) - OF_THE_IMAGE
     assert set(STACK["driftlead"]["environment"]) == serving, "x-settings in ops/docker-compose.yml"
     assert set(STACK["demo"]["environment"]) == serving | set(names(DemoSettings))
 

@@ -92,7 +92,7 @@ def send(url: str, rows: np.ndarray) -> None:
         json.dumps({"inputs": [tensor]}).encode(),
         {"Content-Type": "application/json"},
     )
-    urllib.request.urlopen(request, timeout=10).close()
+    urllib.request.urlopen(request, timeout=60).close()
 
 
 def query(prometheus: str, expression: str) -> dict[tuple, float]:
