@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+from scipy import special
 
 from driftlead.calibration import autoregression
 from driftlead.calibration.autoregression import Autoregressions
@@ -25,6 +26,7 @@ from driftlead.ranks import SortedReference
 __all__ = ["EpisodeShare", "innovation_correlation", "simulate_episodes"]
 
 _FEWEST = 40  # episodes at a level, below which it is not used
+_DENSEST = 0.36  # episodes per gap: just below 1/e, the most that can be seen
 
 
 @dataclass(frozen=True)
@@ -68,11 +70,13 @@ def simulate_episodes(
     n: int,
     levels: list[NDArray[np.float64]],
     log_rates: NDArray[np.float64],
+    apart: int,
+    gap: int,
     rows: int,
     seed: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> EpisodeShare | None:
-    """Count episodes and alarms of all pairs on joint rows.
+    """Count the episodes of all pairs on joint rows, against the alarms that their laws make of them.
 
     Parameters
     ----------
@@ -88,6 +92,10 @@ def simulate_episodes(
         Level of each pair at each of ``log_rates``, increasing.
     log_rates : float64 array, shape (l,)
         Falling.
+    apart : int
+        Further pairs, not simulated, whose alarms are episodes of their own.
+    gap : int
+        Rows without an alarm after which an episode is over.
     rows, seed, progress
         Rows to simulate in all.
 
@@ -98,11 +106,10 @@ def simulate_episodes(
     """
     d = len(correlation)
     factor = np.linalg.cholesky(correlation + 1e-6 * np.eye(d))
-    gap = max([spec.window or 0 for spec, _ in specs]) or 500
     length = max(n, 20 * gap, 5_000)
     references = max(8, math.ceil(rows / length))
 
-    def run(number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def run(number: int) -> NDArray[np.int64]:
         rng = np.random.default_rng([seed, 77, number])
         paths = []
         for size in (n, length + 2 * gap):
@@ -112,37 +119,50 @@ def simulate_episodes(
             paths.append(path)
         located = SortedReference(list(paths[0]))
         slots = located.locate(paths[1].T)
-        highest = np.zeros(length + 2 * gap, dtype=np.int64)
-        alarms = np.zeros(len(log_rates), dtype=np.int64)
+        alarmed = np.zeros((len(log_rates), length + 2 * gap), dtype=np.bool_)
         for (spec, columns), at in zip(specs, levels, strict=True):
-            detector = spec.build(
-                located.select(columns), np.full(len(columns), np.inf), np.zeros(len(columns), dtype=np.bool_)
-            )
-            path = detector.update_located(np.ascontiguousarray(slots[:, columns])).statistic
-            _exceedances(np.ascontiguousarray(path.T), at, spec.window or gap, 2 * gap, highest, alarms)
-        episodes = np.zeros(len(log_rates), dtype=np.int64)
-        _episodes(highest, gap, 2 * gap, episodes)
-        return alarms, episodes
+            _alarmed(spec, located.select(columns), np.ascontiguousarray(slots[:, columns]), at, alarmed)
+        return _episodes(alarmed, gap, 2 * gap)
 
-    alarms, episodes = np.zeros(len(log_rates)), np.zeros(len(log_rates))
+    episodes = np.zeros(len(log_rates))
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        for done, (some_alarms, some_episodes) in enumerate(pool.map(run, range(references)), start=1):
-            alarms += some_alarms
-            episodes += some_episodes
+        for done, counted in enumerate(pool.map(run, range(references)), start=1):
+            episodes += counted
             if progress is not None:
                 progress(done, references)
-    return _fit(log_rates, alarms, episodes)
+    pairs = sum(len(columns) for _, columns in specs)
+    return _fit(log_rates, episodes, references * length, pairs, apart, gap)
+
+
+def _alarmed(
+    spec: DetectorSpec,
+    located: SortedReference,
+    slots: NDArray[np.int32],
+    levels: NDArray[np.float64],
+    alarmed: NDArray[np.bool_],
+) -> None:
+    """Mark in ``alarmed``, shape (l, rows), where a test alarms on any signal at each level."""
+    numeric = np.zeros(located.n_signals, dtype=np.bool_)
+    if spec.window is not None:
+        detector = spec.build(located, np.full(located.n_signals, np.inf), numeric)
+        _exceeded(np.ascontiguousarray(detector.update_located(slots).statistic.T), levels, alarmed)
+        return
+    for level, marked in zip(levels.T, alarmed, strict=True):  # a test that restarts, restarts at its level
+        marked |= spec.build(located, level.copy(), numeric).update_located(slots).alarm.any(axis=1)
 
 
 def _fit(
-    log_rates: NDArray[np.float64], alarms: NDArray[np.float64], episodes: NDArray[np.float64]
+    log_rates: NDArray[np.float64], episodes: NDArray[np.float64], rows: int, pairs: int, apart: int, gap: int
 ) -> EpisodeShare | None:
     used = episodes >= _FEWEST
     if used.sum() < 3:
         return None
-    share = np.log(episodes[used] / alarms[used])
-    weight = np.minimum(episodes[used], 400.0)
     x = log_rates[used]
+    # What begins less than a gap after another is seen as one with it: rate = alone · exp(-alone · gap).
+    seen: NDArray[np.float64] = np.minimum(episodes[used] * gap / rows, _DENSEST)
+    alone = -special.lambertw(-seen).real / gap  # type: ignore[call-overload]
+    share = np.log((alone + apart * np.exp(x)) / (pairs + apart)) - x
+    weight = np.minimum(episodes[used], 400.0)
     centre = float(np.average(x, weights=weight))
     middle = float(np.average(share, weights=weight))
     slope = float((weight * (x - centre) * (share - middle)).sum() / (weight * (x - centre) ** 2).sum())
@@ -151,34 +171,27 @@ def _fit(
 
 
 @njit(cache=True, nogil=True)
-def _exceedances(
-    statistic: NDArray[np.float64],
-    levels: NDArray[np.float64],
-    window: int,
-    burn_in: int,
-    highest: NDArray[np.int64],
-    alarms: NDArray[np.int64],
+def _exceeded(
+    statistic: NDArray[np.float64], levels: NDArray[np.float64], alarmed: NDArray[np.bool_]
 ) -> None:
-    """Count each pair's own excursions, and raise ``highest`` to the number of levels exceeded by any."""
+    """Mark where any signal's statistic, (d, rows), exceeds each of its increasing levels, (d, l)."""
     n_levels = levels.shape[1]
-    latest = np.empty(n_levels, dtype=np.int64)
     for j in range(statistic.shape[0]):
-        latest[:] = -(2**40)
         for r in range(statistic.shape[1]):
             level = 0
             while level < n_levels and levels[j, level] < statistic[j, r]:
-                if r - latest[level] >= window and r >= burn_in:
-                    alarms[level] += 1
-                latest[level] = r
+                alarmed[level, r] = True
                 level += 1
-            highest[r] = max(highest[r], level)
 
 
 @njit(cache=True, nogil=True)
-def _episodes(highest: NDArray[np.int64], gap: int, burn_in: int, episodes: NDArray[np.int64]) -> None:
-    latest = np.full(len(episodes), -(2**40), dtype=np.int64)
-    for r in range(len(highest)):
-        for level in range(highest[r]):
-            if r - latest[level] >= gap and r >= burn_in:
-                episodes[level] += 1
-            latest[level] = r
+def _episodes(alarmed: NDArray[np.bool_], gap: int, burn_in: int) -> NDArray[np.int64]:
+    """Return how many episodes begin after the burn-in at each level."""
+    episodes = np.zeros(alarmed.shape[0], dtype=np.int64)
+    for level in range(alarmed.shape[0]):
+        latest = -(2**40)
+        for r in range(alarmed.shape[1]):
+            if alarmed[level, r]:
+                episodes[level] += r - latest >= gap and r >= burn_in
+                latest = r
+    return episodes

@@ -32,7 +32,8 @@ _ROWS_PER_SIGNAL = (500_000, 2_000_000)
 _JOINT_ROWS = 100_000_000  # times pairs
 _MOST_JOINT_ROWS = 2_000_000
 _CORRELATED = 0.4  # below this, signals hardly ever raise a false alarm together
-_JOINT_LEVELS = 24
+_JOINT_LEVELS = 10
+_EPISODE_GAP = 500
 _WEAK = 0.2  # logarithm of the variance of a mean over that of independent rows: less needs no simulation
 
 
@@ -56,6 +57,7 @@ def calibrate(
     detectors: Sequence[DetectorSpec] | None = None,
     guarantee: float | None = None,
     joint_budget: bool = True,
+    episode_gap: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Calibration:
@@ -80,8 +82,11 @@ def calibrate(
     guarantee : float, optional
         Share of references, such as 0.9, for which the budget shall hold; by default it holds on average.
     joint_budget : bool
-        Whether alarms of correlated signals less than a window apart count as the one episode that
-        they are. Otherwise every pair's alarms count, and the budget is split evenly.
+        Whether alarms of correlated signals less than ``episode_gap`` apart count as the one episode
+        that they are. Otherwise every pair's alarms count, and the budget is split evenly.
+    episode_gap : int, optional
+        Rows without an alarm of any pair after which an episode is over; by default the longest window,
+        500 where no detector has one.
     seed : int
         Of everything simulated.
     progress : callable, optional
@@ -109,6 +114,8 @@ def calibrate(
     array([0.119, 0.119])
     """
     budget = rows_per_false_alarm(false_alarm_every, rows_per_second)
+    if episode_gap is not None and episode_gap < 1:
+        raise InvalidParameterError("episode_gap", "at least 1", episode_gap)
     if guarantee is not None and not 0.5 < guarantee < 1.0:
         raise InvalidParameterError("guarantee", "above 0.5 and below 1, or None", guarantee)
     chosen = tuple(detectors) if detectors is not None else _default_detectors()
@@ -121,7 +128,8 @@ def calibrate(
         raise InvalidParameterError("detectors", "able to watch one of the signals", names)
     share = None
     if joint_budget and scores is not None and len(watched) > 1:
-        share = _episode_share(watched, chosen, fitted, scores, budget, guarantee, seed, progress)
+        gap = episode_gap or max([spec.window or 0 for spec in chosen]) or _EPISODE_GAP
+        share = _episode_share(watched, chosen, fitted, scores, gap, seed, progress)
     log_rate = _log_rate_per_pair(budget, len(watched), share)
     pairs = tuple(_priced(profile, each, log_rate, guarantee) for each in watched)
     return Calibration(
@@ -308,39 +316,39 @@ def _episode_share(
     chosen: tuple[DetectorSpec, ...],
     fitted: Autoregressions,
     scores: NDArray[np.float64],
-    budget: float,
-    guarantee: float | None,
+    gap: int,
     seed: int,
     progress: Progress | None,
 ) -> joint.EpisodeShare | None:
     """Return the share of episodes in alarms where signals are correlated enough for it to matter."""
     numeric = [each for each in watched if each.model.categories is None]
     columns = np.unique([each.column for each in numeric])
-    if len(columns) < 2 or len(numeric) < len(watched):
+    if len(columns) < 2:
         return None
-    correlation = joint.innovation_correlation(scores, fitted)
+    correlation = joint.innovation_correlation(scores[:, columns], fitted.select(columns))
     if np.abs(correlation - np.diag(np.diag(correlation))).max() < _CORRELATED:
         return None
-    gap = max([spec.window or 0 for spec in chosen]) or 500
     rows = min(_JOINT_ROWS / len(watched), _MOST_JOINT_ROWS)
     # From as frequent as episodes can be told apart to as rare as they are seen in these rows.
-    most, least = math.log(1.0 / (6.0 * gap)), math.log(10.0 / rows)
+    most, least = math.log(1.0 / (5.0 * gap)), math.log(10.0 / rows)
     log_rates = np.linspace(most, max(least, most - 8.0), _JOINT_LEVELS) - math.log(len(watched) / 4.0)
     by_spec, levels = [], []
     for spec in chosen:
         of_spec = [each for each in numeric if each.spec is spec]
         if not of_spec:
             continue
-        by_spec.append((spec, np.array([each.column for each in of_spec])))
+        by_spec.append((spec, np.searchsorted(columns, [each.column for each in of_spec])))
         ends = [np.array([_level(each, rate, None) for rate in log_rates]) for each in of_spec]
         levels.append(np.array(ends))
     return joint.simulate_episodes(
         by_spec,
-        fitted,
+        fitted.select(columns),
         correlation,
         min(each.model.n for each in numeric),
         levels,
         log_rates,
+        len(watched) - len(numeric),
+        gap,
         int(rows),
         seed,
         None if progress is None else lambda done, total: progress("simulating rows", done, total),
