@@ -12,12 +12,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from driftlead.monitor import MonitorSettings
     from executor.training import Epoch, Trained
     from model.config import ModelSettings
 
 
 def main(
     config: Annotated[Path, typer.Option(help="What to train on, and how.")] = Path("configs/model.yaml"),
+    monitor: Annotated[
+        Path, typer.Option(help="How it will be watched: thresholds are found now, where this file is.")
+    ] = Path("configs/monitor.yaml"),
     output: Annotated[Path | None, typer.Option(help="Where to write the model.")] = None,
     seed: Annotated[
         int | None, typer.Option(help="Of the split, the first weights and the shuffling.")
@@ -26,6 +30,7 @@ def main(
     """Train a network, profile its signals, measure it on held-out data, and save it."""
     # PyTorch takes seconds to import: --help should not, and Ctrl-C meanwhile is no traceback.
     from driftlead.errors import DriftleadError
+    from executor.settings import ServingSettings
     from executor.training import TrainingError
     from model import artefact
     from model.config import ModelSettings
@@ -33,8 +38,9 @@ def main(
 
     try:
         settings = load_settings(ModelSettings, config, overrides={"output": output, "seed": seed})
+        watched = load_settings(ServingSettings, monitor).monitor if monitor.exists() else None
         artefact.require_writable(settings.output)
-        trained = _train_with_progress(settings)
+        trained = _train_with_progress(settings, watched.settings() if watched else None)
         artefact.save(settings.output, trained.artefact)
     except (SettingsError, DriftleadError, TrainingError, artefact.ArtefactError) as error:
         print(f"train_model: {error}", file=sys.stderr)
@@ -46,7 +52,7 @@ def main(
     _report(trained, settings.output)
 
 
-def _train_with_progress(settings: ModelSettings) -> Trained:
+def _train_with_progress(settings: ModelSettings, monitor: MonitorSettings | None) -> Trained:
     from executor.training import train
 
     columns = (
@@ -64,7 +70,7 @@ def _train_with_progress(settings: ModelSettings) -> Trained:
             loss, accuracy = f"{epoch.loss:.4f}", f"{epoch.accuracy:.1%}"
             progress.update(task, completed=epoch.number, loss=loss, accuracy=accuracy)
 
-        return train(settings, on_epoch=show)
+        return train(settings, show, monitor)
 
 
 def _report(trained: Trained, output: Path) -> None:

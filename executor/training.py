@@ -12,7 +12,10 @@ from torch import nn
 
 from dataloader import Dataset, Splits, load, split
 from dataloader.batches import batches
+from driftlead.calibration import calibrate
 from driftlead.errors import InvalidParameterError
+from driftlead.monitor import MonitorSettings
+from driftlead.monitor.watch import detector_specs
 from driftlead.reference import ReferenceProfile
 from evaluation.quality import Quality, holdout_quality
 from model.artefact import Artefact
@@ -43,8 +46,12 @@ class Trained(NamedTuple):
     quality: Quality
 
 
-def train(settings: ModelSettings, on_epoch: Callable[[Epoch], None] = lambda epoch: None) -> Trained:
-    """Train, profile and measure a model.
+def train(
+    settings: ModelSettings,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    monitor: MonitorSettings | None = None,
+) -> Trained:
+    """Train, profile and measure a model, and find the thresholds of its monitor.
 
     Parameters
     ----------
@@ -53,6 +60,9 @@ def train(settings: ModelSettings, on_epoch: Callable[[Epoch], None] = lambda ep
         same machine.
     on_epoch : callable
         Called after every epoch.
+    monitor : MonitorSettings, optional
+        How the deployed model will be watched. The reference rows are drawn at random, so that they tell
+        nothing of the order of time: every signal counts as independent of its past.
 
     Raises
     ------
@@ -77,7 +87,12 @@ def train(settings: ModelSettings, on_epoch: Callable[[Epoch], None] = lambda ep
     profile = ReferenceProfile.from_rows(
         predictor.signals, prediction.signals, model_hash=artefact.model_hash
     ).with_quality(prediction.outputs["probabilities"], dataset.labels[splits.reference], dataset.class_names)
-    artefact = replace(artefact, profile=profile)
+    calibration = None
+    if monitor is not None:
+        calibration = calibrate(
+            profile, false_alarm_every=monitor.false_alarm_every, detectors=detector_specs(monitor)
+        )
+    artefact = replace(artefact, profile=profile, calibration=calibration)
     return Trained(artefact, holdout_quality(artefact, dataset))
 
 

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from dataloader import Dataset, Splits
 from dataloader import load as load_data
+from driftlead.calibration import Calibration
 from driftlead.errors import InvalidDataError, StateError
 from driftlead.reference import ReferenceProfile
 from model.config import ModelSettings
@@ -66,6 +67,9 @@ class Artefact:
         State of the network, its first layer (mean and deviation of the inputs) apart.
     profile : ReferenceProfile, optional
         Of every signal on the reference rows; only a model on its way to becoming a file has none.
+    calibration : Calibration, optional
+        Thresholds of a monitor of that profile, found once, so that a service starts at once. Files of
+        earlier releases have none.
     """
 
     name: str
@@ -79,6 +83,7 @@ class Artefact:
     weights: dict[str, Tensor]
     preprocessing: dict[str, Tensor]
     profile: ReferenceProfile | None = None
+    calibration: Calibration | None = None
 
     @cached_property
     def model_hash(self) -> str:
@@ -211,6 +216,9 @@ def load(path: Path) -> Artefact:
     if artefact.profile is None or artefact.profile.model_hash != recorded:
         profiled = "no model" if artefact.profile is None else f"model {artefact.profile.model_hash}"
         raise ArtefactError(f"{path} holds model {recorded} and the reference profile of {profiled}; {MEND}")
+    if artefact.calibration is not None and artefact.calibration.model_hash != recorded:
+        calibrated = artefact.calibration.model_hash
+        raise ArtefactError(f"{path} holds model {recorded} and the thresholds of {calibrated}; {MEND}")
     if _digest({key: value for key, value in contents.items() if key != "checksum"}) != checksum:
         raise ArtefactError(f"{path} is damaged, its checksum does not match; copy it again or {MEND}")
     return artefact
@@ -266,6 +274,7 @@ def _contents(artefact: Artefact) -> dict[str, Any]:
         "weights": artefact.weights,
         "preprocessing": artefact.preprocessing,
         "reference": _to_tensors(artefact.profile.to_state()) if artefact.profile else None,
+        "calibration": _to_tensors(artefact.calibration.to_state()) if artefact.calibration else None,
     }
 
 
@@ -276,6 +285,7 @@ def _artefact(contents: Mapping[str, Any]) -> Artefact:
         first = error.errors()[0]
         raise ValueError(f"config {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     splits = {part: contents["splits"][part].numpy() for part in Splits._fields}
+    calibration = contents.get("calibration")
     return Artefact(
         name=str(contents["name"]),
         settings=settings,
@@ -288,6 +298,7 @@ def _artefact(contents: Mapping[str, Any]) -> Artefact:
         weights=dict(contents["weights"]),
         preprocessing=dict(contents["preprocessing"]),
         profile=ReferenceProfile.from_state(_to_arrays(contents["reference"])),
+        calibration=Calibration.from_state(_to_arrays(calibration)) if calibration else None,
     )
 
 

@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from driftlead.calibration import calibrate
+from driftlead.monitor import MonitorSettings
+from driftlead.monitor.watch import detector_specs
+from model import artefact
 from model.artefact import ArtefactError, load, save
 
 ROOT = Path(__file__).parents[2]
@@ -254,3 +258,25 @@ def test_a_reader_never_sees_half_a_file(trained, trained_model_path, tmp_path):
             assert load(path).model_hash == trained.model_hash
         writer.kill()
     assert load(path).model_hash == trained.model_hash
+
+
+def test_thresholds_travel_with_the_model_and_only_with_theirs(trained, tmp_path):
+    watched = MonitorSettings(detectors=("nmddm",), window=100)
+    calibration = calibrate(
+        trained.profile, false_alarm_every=watched.false_alarm_every, detectors=detector_specs(watched)
+    )
+    path = tmp_path / "model.pt"
+    save(path, replace(trained, calibration=calibration))
+    again = load(path).calibration
+    assert again == calibration
+    again.require(trained.profile, watched.false_alarm_every, detector_specs(watched))
+    save(path, replace(trained, calibration=replace(calibration, model_hash="0" * 12)))
+    assert "the thresholds of 000000000000" in message(path)
+
+
+def test_a_file_of_an_earlier_release_has_no_thresholds(tamper):
+    def forget(contents):
+        del contents["calibration"], contents["checksum"]
+        contents["checksum"] = artefact._digest(contents)
+
+    assert load(tamper(forget)).calibration is None

@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 import train_model
 from dataloader import load
 from driftlead.errors import InvalidParameterError
+from driftlead.monitor import MonitorSettings
+from driftlead.monitor.watch import detector_specs
 from evaluation.quality import evaluate
 from executor.training import TrainingError, train
 from model import artefact
@@ -52,6 +54,13 @@ def test_the_profile_is_of_the_reference_rows_as_served(trained):
     served = predictor.predict_all(data.features[rows]).signals
     for column, sample in enumerate(trained.profile.samples):
         assert np.allclose(np.sort(served[:, column]), sample, rtol=1e-6)
+
+
+def test_thresholds_are_found_where_it_is_known_how_the_model_will_be_watched():
+    watched = MonitorSettings(window=100, detectors=("incremental_ks", "nmddm"))
+    trained = train(short(), monitor=watched).artefact
+    trained.calibration.require(trained.profile, watched.false_alarm_every, detector_specs(watched))
+    assert train(short()).artefact.calibration is None
 
 
 def test_the_profile_knows_how_good_the_model_was_on_the_reference_rows(trained):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from driftlead.detectors import _arguments, _rings, _ties
+from driftlead.detectors._bins import CATEGORIES
 from driftlead.detectors._kernels import released_code
 from driftlead.detectors._nmddm_windows import (
     Histogram,
@@ -168,7 +169,10 @@ class NMDDM(Detector):
             from driftlead import thresholds  # here, because it needs scipy, which takes a second to import
 
             solve = functools.cache(lambda n, b: thresholds.nmddm(budget, n, self._window, b))
-            return [solve(int(n), int(b)) for n, b in zip(located.sizes, self.n_bins, strict=True)]
+            # The bin of all other categories stays empty where each category has one of its own.
+            empty = self._categorical & (located.n_distinct <= CATEGORIES)
+            bins = np.maximum(self.n_bins - empty, 2)
+            return [solve(int(n), int(b)) for n, b in zip(located.sizes, bins, strict=True)]
 
         limits = _arguments.thresholds(threshold, d, false_alarm_every, from_budget)
         super().__init__(located, np.zeros(d, dtype=np.int64), np.zeros(d), limits)

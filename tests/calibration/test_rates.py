@@ -1,0 +1,117 @@
+"""The experiment of ``benchmarks/false_alarms.py`` in small: budgets are met on streams not seen before.
+
+Seeds are fixed. Bounds lie at least four standard errors from 1, so that other generators and machines
+pass too, and within the 30 % by which a wrong threshold would miss.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from driftlead import thresholds
+from driftlead.calibration import autoregression, calibrate, incremental_ks, nmddm, page_hinkley
+from driftlead.calibration.counting import excursions
+from driftlead.calibration.simulation import SignalModel, simulate_laws
+from driftlead.detectors import NMDDM, IncrementalKS, PageHinkley
+from driftlead.ranks import SortedReference
+from tests.calibration.test_calibrate import autoregressive, profile_of
+
+WINDOW, BUDGET = 100, 1_000.0
+FAMILIES = {
+    "t3": lambda rng, size: rng.standard_t(3, size),
+    "Poisson(2)": lambda rng, size: rng.poisson(2.0, size).astype(float),
+    "90 % zeros": lambda rng, size: np.where(rng.random(size) < 0.9, 0.0, rng.exponential(size=size)),
+}
+MAKERS = {
+    "page_hinkley": lambda reference, seed: PageHinkley(
+        reference, delta=0.25, threshold=None, false_alarm_every=BUDGET, seed=seed
+    ),
+    "incremental_ks": lambda reference, seed: IncrementalKS(
+        reference, WINDOW, false_alarm_every=BUDGET, seed=seed
+    ),
+    "nmddm": lambda reference, seed: NMDDM(reference, WINDOW, false_alarm_every=BUDGET, seed=seed),
+}
+
+
+def excursions_above(statistic, levels):
+    """Excursions of each signal, those while windows fill aside."""
+    counts = np.zeros((statistic.shape[1], 1), dtype=np.int64)
+    excursions(np.ascontiguousarray(statistic.T), levels[:, np.newaxis].copy(), WINDOW, WINDOW, counts)
+    return int(counts.sum())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("make", MAKERS)
+def test_independent_data_of_any_kind(make, family):
+    rng, draw = np.random.default_rng(11), FAMILIES[family]
+    alarms, rows, columns, turns = 0, 10_000, 50, 3
+    for turn in range(turns):
+        detector = MAKERS[make](draw(rng, (2_000, columns)), turn)
+        trace = detector.update_many(draw(rng, (rows + WINDOW, columns)))
+        if make == "page_hinkley":
+            alarms += int(trace.alarm[WINDOW:].sum())
+        else:
+            alarms += excursions_above(trace.statistic, detector.threshold)
+    assert 0.85 < alarms / (turns * columns * rows / BUDGET) < 1.15  # 1 500 alarms: ±3 %, references ±1 %
+
+
+def test_autocorrelated_data():
+    n, budget, rows, phi = 3_000, 2_000.0, 20_000, 0.6
+    specs = [page_hinkley(), incremental_ks(WINDOW), nmddm(WINDOW)]
+    coefficients = np.zeros((3, autoregression.MAX_ORDER))
+    coefficients[:, 0] = fits = np.array([0.56, 0.6, 0.64])
+    laws = simulate_laws([(SignalModel(n, 1, row), specs) for row in coefficients], rows=600_000, seed=1)
+    levels = {
+        spec.name: [
+            thresholds.level_at_rate(law[spec.name].log_rate, budget, law[spec.name].lowest) for law in laws
+        ]
+        for spec in specs
+    }
+    assert levels["incremental_ks"][1] > 1.5 * thresholds.incremental_ks(budget, n, WINDOW)
+    rng, alarms = np.random.default_rng(21), dict.fromkeys(levels, 0)
+    for _ in range(8):
+        sample = autoregressive(rng, n, 16, phi)
+        scores = autoregression.normal_scores(sample, seed=0)
+        found = autoregression.autocorrelations(scores, 1)[:, 1]
+        reference, stream = SortedReference(sample), autoregressive(rng, rows + WINDOW, 16, phi)
+        for spec in specs:
+            level = np.interp(found, fits, levels[spec.name])
+            trace = spec.build(reference, level, np.zeros(16, dtype=bool)).update_many(stream)
+            if spec.window is None:
+                alarms[spec.name] += int(trace.alarm[WINDOW:].sum())
+            else:
+                alarms[spec.name] += excursions_above(trace.statistic, level)
+    for count in alarms.values():
+        assert 0.75 < count / (8 * 16 * rows / budget) < 1.3  # 1 280 alarms, 128 references: ±6 %
+
+
+def test_correlated_signals_share_one_budget_of_episodes(monkeypatch):
+    monkeypatch.setattr("driftlead.calibration.pricing._MOST_JOINT_ROWS", 500_000)  # seconds, not a minute
+    rng = np.random.default_rng(8)
+    n, columns, budget, turns, rows = 2_000, 12, 4_000, 40, 20_000
+
+    def draw(rows):
+        return 0.95 * rng.normal(size=(rows, 1)) + math.sqrt(1.0 - 0.95**2) * rng.normal(size=(rows, columns))
+
+    reference = draw(n)
+    settings = {"false_alarm_every": budget, "detectors": [page_hinkley(), incremental_ks(WINDOW)]}
+    together = calibrate(profile_of(reference), reference, **settings)
+    evenly = calibrate(profile_of(reference), reference, joint_budget=False, **settings)
+    assert together.episode_share < 0.5
+    episodes = 0
+    for _ in range(turns):
+        located = SortedReference(draw(n))
+        slots = located.locate(draw(rows + WINDOW))
+        alarmed = np.zeros(rows + WINDOW, dtype=bool)
+        for spec in settings["detectors"]:
+            levels = together.thresholds(spec.name)
+            assert np.all(levels < evenly.thresholds(spec.name))
+            alarmed |= (
+                spec.build(located, levels, np.zeros(columns, dtype=bool)).update_located(slots).alarm
+            ).any(axis=1)
+        at = np.flatnonzero(alarmed)
+        episodes += int((at[np.diff(at, prepend=-WINDOW) >= WINDOW] >= WINDOW).sum())
+    assert 0.7 < episodes / (turns * rows / budget) < 1.35  # 200 episodes, 40 references: ±8 %
