@@ -9,7 +9,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from driftlead.errors import InvalidParameterError
-from driftlead.exporters.prometheus import MonitorCollector, chi_square_thresholds, reference_digest
+from driftlead.exporters.prometheus import MonitorCollector
+from driftlead.exporters.reference import chi_square_thresholds, reference_digest
 from driftlead.monitor import Monitor, MonitorSettings
 from driftlead.reference import ReferenceProfile
 from driftlead.signals import Signal
@@ -84,6 +85,38 @@ def test_max_signals_must_be_positive(monitor):
 
 def digest(profile: ReferenceProfile) -> str:
     return reference_digest(profile, Monitor(profile).snapshot().bins)
+
+
+def test_labelled_rows_have_quality_and_tests_of_their_own():
+    rng = np.random.default_rng(3)
+    # A classifier that is right nine times in ten on its reference, and later half of the time.
+    scores = np.tile([0.9, 0.1], (1_000, 1)).astype(np.float32)
+    labels = (rng.random(1_000) < 0.1).astype(int)
+    monitor = Monitor(profile().with_quality(scores, labels), MonitorSettings(window=100))
+    names = [f"r{number}" for number in range(400)]
+    rows = rng.normal(size=(400, len(SIGNALS)))
+    monitor.process(rows, ids=names, scores=scores[:400])
+    wrong = np.arange(400) % 2
+    monitor.feedback(names[:300], wrong[:300])
+    monitor.feedback(["never asked", names[0]], [0, 0])
+    registry = collect(monitor, max_signals=1)
+
+    def value(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(f"driftlead_{name}", {"model": "m", "version": "1", **labels})
+
+    outcomes = {"matched": 300, "late": 0, "duplicate": 1, "unmatched": 1}
+    assert {outcome: value("feedback_total", outcome=outcome) for outcome in outcomes} == outcomes
+    assert value("labelled_rows_total") == 300
+    assert value("performance_ratio", metric="accuracy") == 0.5
+    assert value("performance_ratio", metric="reference_accuracy") == pytest.approx(1 - labels.mean())
+    expected = -np.log([0.9, 0.1]).mean()
+    assert value("performance_loss", metric="log_loss") == pytest.approx(expected, rel=1e-6)
+    assert value("label_lag_seconds") >= 0
+    # Errors are watched, and exported however few signals are.
+    error = {"signal": "performance:error", "detector": "page_hinkley"}
+    assert value("signal_drifting", **error) == 1
+    assert value("signal_statistic", **error) > 0
+    assert value("alarms_total", **error) >= 1
 
 
 def test_a_reference_has_its_own_name():

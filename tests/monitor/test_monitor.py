@@ -361,3 +361,13 @@ def test_process_refuses_rows_that_do_not_fit(profile):
 def test_bad_settings_are_refused(setting, message):
     with pytest.raises(InvalidParameterError, match=message):
         MonitorSettings(**setting)
+
+
+def test_missing_values_keep_their_share_in_the_bins_of_a_thinned_reference():
+    rows = np.random.default_rng(8).normal(size=(5_000, 1))
+    rows[::10] = np.nan
+    for max_sample in (1_000, 10_000):
+        profile = ReferenceProfile.from_rows([Signal("a")], rows, model_hash="1f", max_sample=max_sample)
+        (bins,) = Monitor(profile).snapshot().bins
+        assert bins.labels[-1] == "missing"
+        np.testing.assert_allclose(bins.reference_ratio, [0.09] * 10 + [0.1], atol=1e-3)

@@ -15,7 +15,8 @@ from prometheus_client import CollectorRegistry, start_http_server
 from scipy.stats import chi2
 
 from driftlead.exporters.exposition import expose, metrics_app
-from driftlead.exporters.prometheus import MonitorCollector, reference_digest
+from driftlead.exporters.prometheus import MonitorCollector
+from driftlead.exporters.reference import reference_digest
 from driftlead.monitor import Monitor, MonitorSettings
 from driftlead.reference import ReferenceProfile
 from driftlead.signals import Signal

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
-from scipy import stats
 
 from driftlead.errors import InvalidParameterError
 from driftlead.exporters.exposition import LabelSets, array_family
+from driftlead.exporters.reference import chi_square_thresholds, reference_digest
 from driftlead.monitor import DetectorSnapshot, Monitor, MonitorSnapshot
-from driftlead.monitor.bins import SignalBins
 from driftlead.reference import ReferenceProfile
 
-__all__ = ["FALSE_ALARM_CHANCE", "MonitorCollector", "chi_square_thresholds", "reference_digest"]
-
-FALSE_ALARM_CHANCE = 0.001
-"""Chance that the bins of any signal at all exceed `chi_square_thresholds` while nothing changes."""
+__all__ = ["MonitorCollector"]
 
 _OWN = ("model", "version")
 
@@ -79,7 +74,7 @@ class MonitorCollector(Collector):
         """Yield the metric families of one snapshot."""
         snapshot = self._monitor.snapshot()
         layout = self._layout
-        if layout is None or layout.bins is not snapshot.bins:
+        if layout is None or not layout.fits(snapshot):
             layout = self._layout = _Layout(self._own, snapshot)
         kept = _strongest(snapshot, self._max_signals)
         yield from _detector_families(snapshot, layout, kept)
@@ -209,7 +204,7 @@ class _Layout:
     """What the series of a monitor are called: it changes with the reference alone."""
 
     def __init__(self, own: tuple[str, str], snapshot: MonitorSnapshot) -> None:
-        self.bins = snapshot.bins
+        self._of = snapshot.bins, snapshot.labels.signals
         self.reference = reference_digest(snapshot.profile, snapshot.bins)
         names = [signal.name for signal in snapshot.signals]
         self.signals = LabelSets((*_OWN, "signal"), [(*own, name) for name in names])
@@ -219,8 +214,12 @@ class _Layout:
         self.pairs = LabelSets(
             (*_OWN, "signal", "detector"),
             [
-                (*own, names[column], detector.name)
-                for detector in snapshot.detectors
+                (*own, signals[column].name, detector.name)
+                for signals, detectors in (
+                    (snapshot.signals, snapshot.detectors),
+                    (snapshot.labels.signals, snapshot.labels.detectors),
+                )
+                for detector in detectors
                 for column in detector.columns
             ],
         )
@@ -236,55 +235,10 @@ class _Layout:
         self.reference_ratio = np.concatenate([bins.reference_ratio for bins in snapshot.bins])
         self.chi_square = chi_square_thresholds([len(bins.labels) for bins in snapshot.bins])
 
-
-def reference_digest(profile: ReferenceProfile, bins: Sequence[SignalBins]) -> str:
-    """Return 8 hex digits that name the bins of a reference.
-
-    Counts over bins of equal digest may be added; any other reference, even of the same model, has another.
-
-    Examples
-    --------
-    >>> from driftlead.signals import Signal
-    >>> profile = ReferenceProfile.from_rows([Signal("a")], [[1.0], [2.0]], model_hash="1f")
-    >>> bins = [SignalBins.from_sample(profile.signals[0], profile.samples[0], missing=0)]
-    >>> reference_digest(profile, bins)
-    '9b4a725b'
-    """
-    digest = hashlib.sha256()
-    for signal, sample, each in zip(profile.signals, profile.samples, bins, strict=True):
-        # The sample is where the edges lie; its length keeps neighbours apart.
-        digest.update(repr((signal.name, signal.kind, each.labels, len(sample))).encode())
-        digest.update(np.ascontiguousarray(sample, dtype="<f8").data)
-        digest.update(np.ascontiguousarray(each.reference_ratio, dtype="<f8").data)
-    return digest.hexdigest()[:8]
-
-
-def chi_square_thresholds(n_bins: ArrayLike, chance: float = FALSE_ALARM_CHANCE) -> NDArray[np.float64]:
-    """Return what the PSI of a signal exceeds by chance alone, but for the numbers of rows.
-
-    Of n live rows and m reference rows from one distribution over K bins, PSI / (1/n + 1/m) is nearly
-    chi-square with K − 1 degrees of freedom (Yurdakul and Naranjo 2020, "Statistical properties of the
-    population stability index"). The chance is shared evenly by all signals (Bonferroni).
-
-    Parameters
-    ----------
-    n_bins : array_like of int, shape (n_signals,)
-        Number of bins K of each signal.
-    chance : float
-        Of all signals together.
-
-    Returns
-    -------
-    ndarray, shape (n_signals,)
-
-    Examples
-    --------
-    >>> chi_square_thresholds([10]).round(1), chi_square_thresholds([10, 20]).round(1)
-    (array([27.9]), array([29.7, 46. ]))
-    """
-    counts = np.asarray(n_bins)
-    thresholds: NDArray[np.float64] = stats.chi2.isf(chance / len(counts), np.maximum(counts - 1, 1))
-    return thresholds
+    def fits(self, snapshot: MonitorSnapshot) -> bool:
+        """Whether nothing has changed that series are called by."""
+        bins, labelled = self._of
+        return bins is snapshot.bins and labelled == snapshot.labels.signals
 
 
 def _strongest(snapshot: MonitorSnapshot, most: int) -> NDArray[np.bool_]:
@@ -304,12 +258,17 @@ def _strongest(snapshot: MonitorSnapshot, most: int) -> NDArray[np.bool_]:
 def _detector_families(
     snapshot: MonitorSnapshot, layout: _Layout, kept: NDArray[np.bool_]
 ) -> Iterator[Metric]:
-    columns = np.concatenate([detector.columns for detector in snapshot.detectors])
-    labels = layout.pairs if kept.all() else layout.pairs.only(kept[columns])
+    # The few signals of labelled rows are always kept.
+    of_labels = snapshot.labels.detectors
+    shown = np.concatenate(
+        [kept[detector.columns] for detector in snapshot.detectors]
+        + [np.ones(len(detector.columns), dtype=np.bool_) for detector in of_labels]
+    )
+    labels = layout.pairs if kept.all() else layout.pairs.only(shown)
 
     def family(kind: str, name: str, about: str, values: Callable[[DetectorSnapshot], Any]) -> Metric:
-        numbers = np.concatenate([values(detector) for detector in snapshot.detectors])
-        return array_family(kind, f"driftlead_{name}", about, labels, numbers[kept[columns]])
+        numbers = np.concatenate([values(detector) for detector in (*snapshot.detectors, *of_labels)])
+        return array_family(kind, f"driftlead_{name}", about, labels, numbers[shown])
 
     yield family(
         "gauge",

@@ -36,8 +36,16 @@ class SignalBins:
     reference_ratio: NDArray[np.float64]
 
     @classmethod
-    def from_sample(cls, signal: Signal, sample: NDArray[np.float64], missing: int) -> SignalBins:
+    def from_sample(cls, signal: Signal, sample: NDArray[np.float64], missing: float) -> SignalBins:
         """Place bins on the quantiles, or on the categories, of a signal's reference sample.
+
+        Parameters
+        ----------
+        signal : Signal
+        sample : ndarray, shape (n,)
+            Sorted, without missing values.
+        missing : float
+            How many missing values go with so large a sample.
 
         Examples
         --------

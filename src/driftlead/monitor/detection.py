@@ -63,7 +63,8 @@ class Detection:
         self.watches = build_watches(profile, settings, calibration)
         self.bins = BinCounter(
             [
-                SignalBins.from_sample(signal, sample, int(missing))
+                # As many missing values as go with the sample, which is thinned where the reference is large.
+                SignalBins.from_sample(signal, sample, missing * len(sample) / (profile.n_rows - missing))
                 for signal, sample, missing in zip(
                     profile.signals, profile.samples, profile.missing, strict=True
                 )
