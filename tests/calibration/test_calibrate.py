@@ -225,6 +225,13 @@ def test_columns_of_text_are_categories(tmp_path):
     np.testing.assert_array_equal(rows, [[1, 1], [np.nan, 2], [0, np.nan], [1, 3]])
 
 
+def test_a_window_longer_than_half_the_reference_is_named():
+    rows = np.random.default_rng(3).normal(size=(150, 2))
+    report = calibrate(profile_of(rows), detectors=[incremental_ks(100)]).report()
+    assert "2 of those are shorter than 2 windows (s0: 150)" in report
+    assert "a window of at most 75 would suit" in report
+
+
 def test_signals_with_equal_numbers_share_a_line_and_long_tables_are_cut():
     rng = np.random.default_rng(9)
     rows = rng.normal(size=(400, 500))

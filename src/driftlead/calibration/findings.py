@@ -15,7 +15,7 @@ from driftlead.reference import ReferenceProfile
 
 __all__ = ["findings"]
 
-_ENOUGH_WINDOWS = 20
+_ENOUGH_WINDOWS, _FEWEST_WINDOWS = 20, 2
 _ENOUGH_ROWS = 5_000
 _SHORTEST_BUDGET = 4  # windows
 _ENOUGH_INDEPENDENT = 25
@@ -76,6 +76,14 @@ def _of_spec(
             yield (
                 f"{spec.name}: {len(short)} of {len(watched)} references are shorter than {_ENOUGH_WINDOWS}"
                 f" windows of {spec.window} ({least.signal}: {least.n:,}): their noise raises the thresholds"
+            )
+        tiny = [pair for pair in watched if pair.n < _FEWEST_WINDOWS * spec.window]
+        if tiny:
+            least = min(tiny, key=lambda pair: pair.n)
+            yield (
+                f"{spec.name}: {len(tiny)} of those are shorter than {_FEWEST_WINDOWS} windows"
+                f" ({least.signal}: {least.n:,}): the rate is a rough estimate, a window of at most"
+                f" {least.n // _FEWEST_WINDOWS} would suit"
             )
         mute = [pair for pair in watched if pair.threshold >= 1.0]
         if mute:

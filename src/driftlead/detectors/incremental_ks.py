@@ -43,7 +43,9 @@ class IncrementalKS(Detector):
     reference : array of shape (n,) or (n, d), SortedReference, or None
         Reference sample of each signal; None compares two adjacent windows.
     window : int
-        Values in the sliding window, at least 1.
+        Values in the sliding window, at least 1. For a budget at most half the reference, better a
+        twentieth of it: with fewer reference values the distance takes few values, and much of it is
+        the reference's own error.
     past : int, optional
         Values in the window before it, where there is no reference; as many as ``window`` by default.
     n_signals : int, optional
