@@ -69,15 +69,16 @@ def test_a_label_waits_for_its_prediction(store):
     assert store.add_labels(["b", "a"], values(3, 3), received_at=501.0).duplicate == 2
 
 
-def test_waiting_labels_are_joined_in_order_of_arrival_a_thousand_at_a_time(store):
-    ids = [f"{number:04}" for number in range(1500)]
-    for start, received_at in ((700, 1.0), (0, 2.0)):
-        part = ids[start : start + 800]
+def test_waiting_labels_are_joined_in_order_of_arrival_some_at_a_time(store, monkeypatch):
+    monkeypatch.setattr("driftlead.storage.store._JOINED", 100)
+    ids = [f"{number:03}" for number in range(150)]
+    for start, received_at in ((70, 1.0), (0, 2.0)):
+        part = ids[start : start + 80]
         store.add_labels(part, np.full(len(part), start, dtype=np.float64), received_at)
     store.add_predictions(predicted(ids))
     joined = [store.join_waiting() for _ in range(3)]
-    assert [len(each) for each in joined] == [1000, 500, 0]
-    assert [id for each in joined for id in each.ids] == ids[700:] + ids[:700]
+    assert [len(each) for each in joined] == [100, 50, 0]
+    assert [id for each in joined for id in each.ids] == ids[70:] + ids[:70]
 
 
 def test_labels_that_wait_in_vain_do_not_keep_others_waiting(store, monkeypatch):

@@ -89,7 +89,7 @@ def test_messages_are_claimed_by_one_replica(make_store):
 
 
 def test_two_replicas_prune_at_once(make_store, monkeypatch):
-    monkeypatch.setattr("driftlead.storage.store._ROWS", 20)
+    monkeypatch.setattr("driftlead.storage.store._REMOVED", 20)
     stores = [make_store(), make_store()]
     stores[0].add_predictions(predicted(IDS))
     stores[0].add_labels(IDS, np.zeros(len(IDS)), received_at=1.0)

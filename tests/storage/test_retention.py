@@ -40,7 +40,7 @@ def test_a_label_waits_no_longer_than_it_may(make_store):
 
 
 def test_removal_goes_on_until_all_is_gone(store, monkeypatch):
-    monkeypatch.setattr("driftlead.storage.store._ROWS", 7)
+    monkeypatch.setattr("driftlead.storage.store._REMOVED", 7)
     ids = [str(number) for number in range(20)]
     store.add_predictions(predicted(ids, made_at=0.0))
     store.add_labels(ids[:10], np.zeros(10), received_at=0.0)

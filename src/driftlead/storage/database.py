@@ -28,7 +28,11 @@ PATIENCE = 5
 
 _POSTGRESQL = {
     "connect_timeout": PATIENCE,
+    # A host that is gone sends nothing, not even a refusal: when we send, and when we wait for an answer.
     "tcp_user_timeout": PATIENCE * 1000,
+    "keepalives_idle": PATIENCE,
+    "keepalives_interval": 1,
+    "keepalives_count": PATIENCE,
     "options": f"-c statement_timeout={PATIENCE}s -c idle_in_transaction_session_timeout={2 * PATIENCE}s",
     "application_name": "driftlead",
 }

@@ -20,10 +20,11 @@ __all__ = ["SqlStore"]
 
 DAY = 86_400.0
 
-# Most rows that one transaction removes or joins, and most waiting labels that it looks at: an SQLite
-# database is locked for about a tenth of a second, and memory stays bounded with wide outputs too.
-_ROWS = 1_000
-_WAITING = 20_000
+# Bounds of one transaction. Rows removed, labels joined, and waiting labels looked at: SQLite is locked for a
+# tenth of a second, and memory is bounded.
+_REMOVED = 1_000
+_JOINED = 10_000
+_WAITING = 50_000
 
 _EARLIEST = (-np.inf, "")
 
@@ -124,19 +125,19 @@ class SqlStore:
         )
 
     def join_waiting(self) -> JoinedLabels:
-        """Join labels that came before their predictions, up to a thousand; each is returned once.
+        """Join labels that came before their predictions, 10 000 at most; each is returned once.
 
-        A call looks at some of the waiting labels and the next call at those after them, so that it stays
-        quick however many labels wait for predictions that never come.
+        A call looks at 50 000 waiting labels and the next call at those after them, so that it stays quick
+        however many wait for predictions that never come.
         """
         seen = self._waiting_seen
         last = self._database.read(
             lambda connection, model: predictions.last_waiting(connection, model, seen, _WAITING)
         )
         joined = self._database.write(
-            lambda connection, model: predictions.claim_waiting(connection, model, seen, last, _ROWS)
+            lambda connection, model: predictions.claim_waiting(connection, model, seen, last, _JOINED)
         )
-        if len(joined) < _ROWS:
+        if len(joined) < _JOINED:
             self._waiting_seen = last or _EARLIEST
         return joined
 
@@ -192,10 +193,10 @@ class SqlStore:
         """
 
         def old_predictions(connection: Connection, model: int) -> int:
-            return predictions.prune_predictions(connection, model, now - self._keep_seconds, _ROWS)
+            return predictions.prune_predictions(connection, model, now - self._keep_seconds, _REMOVED)
 
         def old_waiting(connection: Connection, model: int) -> int:
-            return predictions.prune_waiting(connection, model, now - self._keep_unmatched_seconds, _ROWS)
+            return predictions.prune_waiting(connection, model, now - self._keep_unmatched_seconds, _REMOVED)
 
         self._database.write(
             lambda connection, model: episodes.prune_episodes(
