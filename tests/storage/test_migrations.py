@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 
 from driftlead.errors import StorageError
 from driftlead.monitor.records import EpisodeRecord
@@ -78,6 +78,29 @@ def test_migrations_make_the_tables_that_the_program_names(connection, store):
         },
     )
     assert compare_metadata(context, metadata) == []
+
+
+def test_waiting_labels_are_found_by_their_index(connection, store):
+    asked = []
+
+    def note(_connection, _cursor, statement, parameters, _context, _many):
+        if statement.startswith("SELECT driftlead_labels"):
+            asked.append((statement, parameters))
+
+    store.add_labels(["a"], np.ones(1), received_at=0.0)
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        store.join_waiting()
+        store.prune(1e9)
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET enable_seqscan = off")
+    explain = "EXPLAIN " if connection.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN "
+    assert len(asked) == 4
+    for statement, parameters in asked:
+        plan = str(connection.exec_driver_sql(explain + statement, parameters).all())
+        assert "driftlead_labels_waiting" in plan, (statement, plan)
 
 
 def test_a_database_newer_than_the_program_is_refused(connection, make_store):

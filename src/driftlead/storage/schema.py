@@ -27,6 +27,7 @@ from sqlalchemy import (
     func,
     literal,
     select,
+    true,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -83,7 +84,7 @@ Index(
     labels.c.model,
     labels.c.received_at,
     labels.c.id,
-    sqlite_where=labels.c.waiting,
+    sqlite_where=labels.c.waiting == true(),  # as SQLAlchemy says it in a query, or the index is not used
     postgresql_where=labels.c.waiting,
 )
 

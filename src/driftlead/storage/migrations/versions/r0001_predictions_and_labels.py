@@ -42,6 +42,6 @@ def upgrade() -> None:
         "driftlead_labels_waiting",
         "driftlead_labels",
         ["model", "received_at", "id"],
-        sqlite_where=waiting,
+        sqlite_where=waiting == sa.true(),
         postgresql_where=waiting,
     )
