@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import json
 import logging
 import threading
 from uuid import UUID
@@ -26,7 +28,7 @@ def test_server_and_model_describe_themselves(service):
     assert service.get("/v2").json() == {
         "name": "driftlead",
         "version": driftlead.__version__,
-        "extensions": [],
+        "extensions": ["binary_tensor_data"],
     }
     described = {
         "name": "linear",
@@ -196,11 +198,47 @@ def test_rows_are_limited(make_service):
     assert answer.json() == {"error": "inputs[0].shape[0] must be at most 4 rows, got 5"}
 
 
-@pytest.mark.parametrize("headers", [{"Content-Encoding": "gzip"}, {"Inference-Header-Content-Length": "12"}])
-def test_encodings_that_are_not_spoken_are_refused(service, headers):
-    answer = service.infer(tensor([1, 2, 3]), headers=headers)
+def test_encodings_that_are_not_spoken_are_refused(service):
+    answer = service.infer(tensor([1, 2, 3]), headers={"Content-Encoding": "br"})
     assert answer.status_code == 415
-    assert list(answer.json()) == ["error"]
+    assert answer.json() == {"error": "Content-Encoding must be gzip or identity"}
+
+
+def test_gzip_is_read_within_the_limits(make_service):
+    service = make_service(max_body_bytes=1000)
+    gzipped = {"Content-Encoding": "gzip"}
+    body = json.dumps(tensor([1, 2, 3])).encode()
+    plain, packed = service.infer(body), service.infer(gzip.compress(body), headers=gzipped)
+    assert packed.json()["outputs"] == plain.json()["outputs"]
+    bomb = gzip.compress(bytes(300_000))
+    assert len(bomb) < 1000
+    for sent, status, error in (
+        (bomb, 413, "body must be at most 1000 bytes once decompressed, got more"),
+        (body, 400, "body must be gzip, as Content-Encoding says"),
+        (gzip.compress(body)[:-9], 400, "body must be whole gzip, got the beginning of it"),
+    ):
+        answer = service.infer(sent, headers=gzipped)
+        assert (answer.status_code, answer.json()) == (status, {"error": error})
+
+
+def test_every_answer_of_json_is_of_no_use_to_a_browser(service):
+    paths = ("/v2", "/api/v1/monitor", "/nowhere", "/openapi.json")
+    for answer in [
+        *(service.get(path) for path in paths),
+        service.infer(tensor([1, 2, 3])),
+        service.infer(b"{"),
+    ]:
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+        assert answer.headers["cache-control"] == "no-store"
+
+
+def test_head_is_get_without_its_body(service):
+    for path in ("/v2", "/v2/health/ready", "/v2/models/other", "/api/v1/monitor"):
+        got, head = service.get(path), service.request("HEAD", path)
+        assert (head.status_code, head.content) == (got.status_code, b"")
+        assert head.headers["content-length"] == got.headers["content-length"]
+    assert service.request("HEAD", INFER).status_code == 405
 
 
 class Waiting(LinearClassifier):

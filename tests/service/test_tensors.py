@@ -13,8 +13,9 @@ from hypothesis.extra import numpy as arrays
 
 from driftlead.errors import InvalidParameterError
 from driftlead.service import DATATYPES, TensorSpec
+from driftlead.service.encoding import encode_response
 from driftlead.service.errors import RequestError
-from driftlead.service.tensors import decode_inputs, decode_request, encode_response, select_outputs
+from driftlead.service.tensors import decode_inputs, decode_request, select_outputs
 
 PAIRS = TensorSpec("x", "FP32", (-1, 2))
 
@@ -34,7 +35,7 @@ def refusal(body, *specs, **options):
     return refused.value.status, refused.value.message
 
 
-numeric_arrays = st.sampled_from(sorted(DATATYPES)).flatmap(
+numeric_arrays = st.sampled_from(sorted(set(DATATYPES) - {"BYTES"})).flatmap(
     lambda name: arrays.arrays(
         DATATYPES[name],
         arrays.array_shapes(min_dims=1, max_dims=4, min_side=1, max_side=4),
@@ -52,7 +53,7 @@ def test_every_datatype_survives_the_way_in_and_out(case, nested):
     assert batch.rows == len(array)
     assert batch.arrays["x"].dtype == array.dtype
     np.testing.assert_array_equal(batch.arrays["x"], array, strict=True)
-    (answer,) = orjson.loads(encode_response("m", "1", "7", batch.arrays, [spec]))["outputs"]
+    (answer,) = orjson.loads(encode_response("m", "1", "7", batch.arrays, [spec]).body)["outputs"]
     assert (answer["name"], answer["datatype"], answer["shape"]) == ("x", datatype, list(array.shape))
     np.testing.assert_array_equal(np.array(answer["data"], dtype=array.dtype), array.ravel())
 
@@ -243,7 +244,7 @@ def test_outputs_are_selected_in_the_order_asked_for():
 
 
 def test_nan_leaves_as_null():
-    answer = orjson.loads(encode_response("m", "1", "7", {"x": np.array([[np.nan, 1]])}, [PAIRS]))
+    answer = orjson.loads(encode_response("m", "1", "7", {"x": np.array([[np.nan, 1]])}, [PAIRS]).body)
     assert answer["outputs"][0]["data"] == [None, 1.0]
 
 
@@ -251,7 +252,7 @@ def test_nan_leaves_as_null():
     ("arguments", "complaint"),
     [
         (("", "FP32", (1,)), "name must be not empty"),
-        (("x", "BYTES", (1,)), "datatype must be one of BOOL"),
+        (("x", "TEXT", (1,)), "datatype must be one of BOOL"),
         (("x", "FP32", (0,)), r"shape\[0\] must be at least 1, or -1"),
         (("x", "FP32", (-1, -1)), r"shape\[1\] must be at least 1, got -1"),
     ],

@@ -9,18 +9,18 @@ from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
-import orjson
 from fastapi import FastAPI, Request, Response
 from prometheus_client import CollectorRegistry, Counter
 from starlette.concurrency import run_in_threadpool
 
 from driftlead.errors import InvalidDataError, InvalidParameterError, StorageError
 from driftlead.monitor import Monitor
+from driftlead.service.answers import json_answer
 from driftlead.service.body import RequestBody
 from driftlead.service.errors import RequestError, quote_value
 from driftlead.service.inference import prediction_ids
 from driftlead.service.json_errors import explain_decode_error
-from driftlead.service.limits import Limits
+from driftlead.service.limits import ConcurrencyGate, Limits
 from driftlead.service.openapi import operation
 
 __all__ = ["add_action_routes"]
@@ -66,6 +66,9 @@ class _Alerts(msgspec.Struct):
 
 T = TypeVar("T")
 
+# All that is not labels is short.
+_LONGEST = 1024 * 1024
+
 
 def add_action_routes(
     app: FastAPI,
@@ -73,7 +76,8 @@ def add_action_routes(
     limits: Limits,
     registry: CollectorRegistry,
     *,
-    labels: tuple[str, str],
+    model: str,
+    version: str,
     api_key: str | None,
 ) -> None:
     """Add the routes.
@@ -86,8 +90,8 @@ def add_action_routes(
         Bounds on bodies.
     registry : CollectorRegistry
         Where received alerts are counted.
-    labels : tuple of str
-        Model and version, for that count.
+    model, version : str
+        For that count.
     api_key : str or None
         What a client must send as ``Authorization: Bearer …``; None asks for nothing.
     """
@@ -97,29 +101,28 @@ def add_action_routes(
         ("model", "version", "status"),
         registry=registry,
     )
-    by_status = {status: alerts.labels(*labels, status) for status in ("firing", "resolved")}
+    by_status = {status: alerts.labels(model, version, status) for status in ("firing", "resolved")}
 
-    async def read(request: Request, kind: type[T]) -> T:
-        body = RequestBody(
-            request, max_bytes=limits.max_body_bytes, timeout_seconds=limits.body_timeout_seconds
-        )
+    gate = ConcurrencyGate(limits.max_concurrent_requests)
+
+    async def read(request: Request, kind: type[T], max_bytes: int = _LONGEST) -> T:
+        body = RequestBody(request, max_bytes=max_bytes, timeout_seconds=limits.body_timeout_seconds)
         try:
             _require_key(request, api_key)
-            text = await body.read()
+            with gate.enter():
+                text = await body.read()
+                # Not on the event loop, where a long text would make all others wait.
+                return await run_in_threadpool(_decode, text, kind)
         except RequestError:
             await body.discard()
             raise
-        try:
-            return msgspec.json.decode(text, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise RequestError(400, explain_decode_error(error, text)) from None
 
-    @app.post("/feedback", summary="Tell the truth about earlier predictions", openapi_extra=FEEDBACK)
+    @app.post("/feedback", summary="Tell the truth about earlier predictions", **FEEDBACK)
     async def feedback(request: Request) -> Response:
-        sent: _Feedback | list[_Feedback] = await read(request, _FEEDBACK)
+        sent: _Feedback | list[_Feedback] = await read(request, _FEEDBACK, limits.max_body_bytes)
         ids, given = _rows(sent if isinstance(sent, list) else [sent])
         outcome = await run_in_threadpool(_refusing, lambda: monitor.feedback(ids, given))
-        return _json(
+        return json_answer(
             {
                 "matched": outcome.matched,
                 "late": outcome.late,
@@ -131,35 +134,42 @@ def add_action_routes(
     @app.post(
         "/api/v1/episodes/{episode_id}/acknowledge",
         summary="Say that a person knows of an episode",
-        openapi_extra=ACKNOWLEDGE,
+        **ACKNOWLEDGE,
     )
     async def acknowledge(request: Request, episode_id: str) -> Response:
         sent = await read(request, _Acknowledgement)
         episode = await run_in_threadpool(
             _refusing, lambda: monitor.acknowledge(episode_id, sent.by, sent.note), missing="episode_id"
         )
-        return _json(episode.to_document())
+        return json_answer(episode.to_document())
 
     @app.post(
         "/api/v1/rebaseline",
         summary="Make what comes from now on the reference",
-        openapi_extra=REBASELINE,
+        **REBASELINE,
     )
     async def rebaseline(request: Request) -> Response:
         sent = await read(request, _Rebaseline)
         rows = await run_in_threadpool(
             _refusing, lambda: monitor.rebaseline(sent.rows, by=sent.by, note=sent.note)
         )
-        return _json({"rows": rows}, 202)
+        return json_answer({"rows": rows}, 202)
 
-    @app.post("/api/v1/alerts", summary="Be told of alerts by Alertmanager", openapi_extra=ALERTS)
+    @app.post("/api/v1/alerts", summary="Be told of alerts by Alertmanager", **ALERTS)
     async def receive_alerts(request: Request) -> Response:
         for alert in (await read(request, _Alerts)).alerts:
             if alert.status in by_status:
                 by_status[alert.status].inc()
             name = quote_value(alert.labels.get("alertname", ""))
             _log.warning("alert %s is %s", name, quote_value(alert.status), extra={"labels": alert.labels})
-        return _json({})
+        return json_answer({})
+
+
+def _decode(text: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RequestError(400, explain_decode_error(error, text)) from None
 
 
 def _require_key(request: Request, api_key: str | None) -> None:
@@ -202,10 +212,6 @@ def _refusing(act: Callable[[], T], missing: str = "") -> T:
         raise RequestError(
             503, "the store of predictions does not answer now; nothing was kept", {"Retry-After": "5"}
         ) from None
-
-
-def _json(content: Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(content), status, media_type="application/json")
 
 
 _LABEL = {"type": ["number", "string"], "description": "A class name or class index, or the true value."}

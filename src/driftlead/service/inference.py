@@ -7,6 +7,7 @@ meet two batches at once, and because then the monitor sees rows in the order in
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,13 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftlead.errors import InvalidDataError
+from driftlead.service.encoding import Encoded
 from driftlead.service.errors import RequestError, quote_value
 from driftlead.service.metrics import ServiceMetrics
 from driftlead.service.predictor import Prediction, Predictor, TensorSpec
-from driftlead.service.tensors import Batch, decode_inputs, decode_request, encode_response, select_outputs
+from driftlead.service.tensors import Batch
 from driftlead.signals import SignalRows
 
-__all__ = ["Exchange", "InferenceWorker", "Observer", "prediction_ids"]
+__all__ = ["Call", "Exchange", "InferenceWorker", "Observer", "prediction_ids"]
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +64,18 @@ class Exchange:
     rows: int = 0
 
 
+class Call(Protocol):
+    """A request in some protocol's words: read, then answered. Both happen in the worker's thread."""
+
+    def read(self, predictor: Predictor, max_rows: int, exchange: Exchange) -> Batch:
+        """Decode the inputs, and the request's id into the exchange; raises `RequestError`."""
+        ...
+
+    def write(self, predictor: Predictor, prediction: Prediction, exchange: Exchange) -> Encoded:
+        """Encode the answer; raises `RequestError`."""
+        ...
+
+
 class InferenceWorker:
     """A predictor behind its one thread.
 
@@ -84,11 +98,12 @@ class InferenceWorker:
         self._monitor = monitor
         self._metrics = metrics
         self._max_rows = max_rows
+        self._takes_parameters = "parameters" in inspect.signature(predictor.predict).parameters
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="driftlead-inference")
         self.open = True
 
-    async def infer(self, body: bytes, exchange: Exchange) -> bytes:
-        """Answer one request body; waits for the thread, not for its own turn on the event loop.
+    async def infer(self, call: Call, exchange: Exchange) -> Encoded:
+        """Answer one request; waits for the thread, not for its own turn on the event loop.
 
         Raises
         ------
@@ -97,32 +112,27 @@ class InferenceWorker:
         """
         if not self.open:
             raise RequestError(503, "the service is shutting down", {"Retry-After": "1"})
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, body, exchange)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, call, exchange)
 
     def close(self) -> None:
         """Finish what was accepted, then end the thread."""
         self.open = False
         self._thread.shutdown(wait=True)
 
-    def _answer(self, body: bytes, exchange: Exchange) -> bytes:
+    def _answer(self, call: Call, exchange: Exchange) -> Encoded:
         started = perf_counter()
-        envelope = decode_request(body)
-        exchange.id = envelope.id or exchange.id
-        wanted = select_outputs(envelope, self._predictor.outputs)
-        batch = decode_inputs(
-            envelope,
-            self._predictor.inputs,
-            max_rows=self._max_rows,
-            allows_missing=self._predictor.allows_missing,
-        )
+        batch = call.read(self._predictor, self._max_rows, exchange)
         decoded = perf_counter()
         try:
-            prediction = self._predictor.predict(batch.arrays)
+            prediction = self._predict(batch)
             predicted = perf_counter()
+            _require_shapes(self._predictor, prediction, batch)
             _require_finite(self._predictor, prediction, batch)
-            answer = self._encode(prediction, wanted, batch, exchange)
+            answer = call.write(self._predictor, prediction, exchange)
         except InvalidDataError as error:
             raise RequestError(400, f"inputs: {error}") from None
+        except RequestError:
+            raise
         except Exception:
             _log.exception("prediction failed, request %s", exchange.id, extra={"request_id": exchange.id})
             message = "the model failed on this request; the server's log has the reason under its id"
@@ -132,17 +142,12 @@ class InferenceWorker:
         self._record(prediction, exchange)
         return answer
 
-    def _encode(
-        self, prediction: Prediction, wanted: tuple[TensorSpec, ...], batch: Batch, exchange: Exchange
-    ) -> bytes:
-        for spec in wanted:
-            shape = prediction.outputs[spec.name].shape
-            expected = (batch.rows, *spec.shape[1:]) if spec.batched else spec.shape
-            if shape != expected:
-                raise ValueError(f"output {spec.name!r} must have shape {expected}, got {shape}")
-        return encode_response(
-            self._predictor.name, self._predictor.version, exchange.id, prediction.outputs, wanted
-        )
+    def _predict(self, batch: Batch) -> Prediction:
+        if self._takes_parameters:
+            predict: Any = self._predictor.predict
+            told: Prediction = predict(batch.arrays, parameters=batch.parameters)
+            return told
+        return self._predictor.predict(batch.arrays)
 
     def _record(self, prediction: Prediction, exchange: Exchange) -> None:
         """Tell metrics and monitor of answered rows; whatever goes wrong here, the answer stands."""
@@ -169,6 +174,14 @@ def prediction_ids(request_id: str, rows: int) -> list[str]:
     return [request_id] if rows == 1 else [f"{request_id}/{row}" for row in range(rows)]
 
 
+def _require_shapes(predictor: Predictor, prediction: Prediction, batch: Batch) -> None:
+    for spec in predictor.outputs:
+        shape = prediction.outputs[spec.name].shape
+        expected = (batch.rows, *spec.shape[1:]) if spec.batched else spec.shape
+        if shape != expected:
+            raise ValueError(f"output {spec.name!r} must have shape {expected}, got {shape}")
+
+
 def _require_finite(predictor: Predictor, prediction: Prediction, batch: Batch) -> None:
     """Refuse rows so extreme that the model overflows on them: what it then gives is no prediction.
 
@@ -182,8 +195,8 @@ def _require_finite(predictor: Predictor, prediction: Prediction, batch: Batch) 
             with np.errstate(over="ignore"):
                 values = values.astype(spec.dtype)
         # Which rows are spoilt is asked only where any is: every request pays for this.
-        if np.isfinite(values).all() or (spec.batched and values.shape[:1] != (batch.rows,)):
-            continue  # encoding refuses what has not one answer per row
+        if np.isfinite(values).all():
+            continue
         spoilt = _whole_rows(predictor, batch) & ~_finite_rows(values, spec, batch.rows)
         if spoilt.any():
             raise InvalidDataError(
@@ -196,6 +209,8 @@ def _whole_rows(predictor: Predictor, batch: Batch) -> NDArray[np.bool_]:
     """Whether each row came without missing values."""
     whole = np.ones(batch.rows, dtype=np.bool_)
     for spec in predictor.inputs:
+        if spec.dtype.kind == "O":
+            continue
         whole &= _finite_rows(batch.arrays[spec.name], spec, batch.rows)
     return whole
 

@@ -1,4 +1,4 @@
-"""The schemas of requests, whose bodies are decoded without FastAPI's help and thus described here."""
+"""The schemas of requests and answers, which pass FastAPI by and are thus described here."""
 
 from __future__ import annotations
 
@@ -6,22 +6,38 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from fastapi import FastAPI
+
 from driftlead.service.predictor import DATATYPES
 
-__all__ = ["INFER_OPERATION", "operation"]
+__all__ = [
+    "EPISODES",
+    "INDEX",
+    "INFER",
+    "MODEL_METADATA",
+    "MODEL_READY",
+    "MONITOR",
+    "PREDICT",
+    "READY",
+    "SERVER_LIVE",
+    "SERVER_METADATA",
+    "describe",
+    "operation",
+    "reading",
+]
 
 _NAME = {"type": "string"}
-_PARAMETERS = {"type": ["object", "null"], "description": "Taken and ignored."}
+_PARAMETERS = {"type": ["object", "null"], "description": "Booleans, numbers and texts by name."}
 _DATATYPE = {"type": "string", "enum": list(DATATYPES)}
 
 
 def _tensor(data: str, **more: Any) -> dict[str, Any]:
     return {
         "type": "object",
-        "required": ["name", "shape", "datatype", "data"],
+        "required": ["name", "shape", "datatype"],
         "properties": {
             "name": _NAME,
-            "shape": {"type": "array", "items": {"type": "integer", "minimum": 1}},
+            "shape": {"type": "array", "items": {"type": "integer", "minimum": -1}},
             "datatype": _DATATYPE,
             "data": {"type": "array", "description": data},
             **more,
@@ -37,7 +53,11 @@ _REQUEST = {
         "parameters": _PARAMETERS,
         "inputs": {
             "type": "array",
-            "items": _tensor("Values in row-major order, flat or nested.", parameters=_PARAMETERS),
+            "items": _tensor(
+                "Values in row-major order, flat or nested; absent where parameters.binary_data_size says "
+                "how many bytes behind the JSON they are.",
+                parameters=_PARAMETERS,
+            ),
         },
         "outputs": {
             "type": ["array", "null"],
@@ -59,6 +79,7 @@ _RESPONSE = {
         "model_version": _NAME,
         "id": _NAME,
         "outputs": {"type": "array", "items": _tensor("Values in row-major order, flat.")},
+        "parameters": _PARAMETERS,
     },
 }
 
@@ -69,7 +90,7 @@ _REFUSALS = {
     404: "No such model or version.",
     408: "The body took too long to arrive.",
     413: "Too many bytes or rows.",
-    415: "A compressed body, or the binary tensor format.",
+    415: "A compressed body that is not gzip.",
     500: "The model failed.",
     503: "Too many requests at once, or shutting down; see Retry-After.",
 }
@@ -79,9 +100,17 @@ _ACTION_REFUSALS = {
     401: "The service's API key is missing or wrong.",
     408: "The body took too long to arrive.",
     413: "Too many bytes.",
-    415: "A compressed body.",
-    503: "The store does not answer; nothing was kept; see Retry-After.",
+    415: "A compressed body that is not gzip.",
+    503: "Too many requests at once, or the store does not answer and nothing was kept; see Retry-After.",
 }
+
+
+def _json(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _refused(reasons: Mapping[int, str]) -> dict[str, Any]:
+    return {str(code): _json(reason, _ERROR) for code, reason in sorted(reasons.items())}
 
 
 def operation(
@@ -93,25 +122,93 @@ def operation(
 ) -> dict[str, Any]:
     """Describe a route that takes and gives JSON, and refuses as all of them do."""
     return {
-        "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
-        "responses": {
-            str(status): {"description": description, "content": {"application/json": {"schema": answer}}},
-            **{
-                str(code): {"description": reason, "content": {"application/json": {"schema": _ERROR}}}
-                for code, reason in sorted({**_ACTION_REFUSALS, **refusals}.items())
+        "status_code": status,
+        "openapi_extra": {
+            "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
+            "responses": {
+                str(status): _json(description, answer),
+                **_refused({**_ACTION_REFUSALS, **refusals}),
             },
         },
     }
 
 
-#: What FastAPI cannot know of ``POST …/infer``.
-INFER_OPERATION: dict[str, Any] = {
+def reading(
+    description: str, properties: Mapping[str, Any], refusals: Mapping[int, str] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Describe a route that gives a JSON object with these properties at least."""
+    answer = {"type": "object", "required": list(properties), "properties": dict(properties)}
+    return {"openapi_extra": {"responses": {"200": _json(description, answer), **_refused(refusals)}}}
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """Return the application's OpenAPI document, without the answers that FastAPI thinks it gives."""
+    document = app.openapi()
+    for path in document["paths"].values():
+        for route in path.values():
+            # What breaks a rule of a parameter is answered with 400.
+            route["responses"].pop("422", None)
+    return document
+
+
+_TRUE, _TEXT, _COUNT = {"type": "boolean"}, {"type": "string"}, {"type": "integer", "minimum": 0}
+_TEXTS, _OBJECTS = {"type": "array", "items": _TEXT}, {"type": "array", "items": {"type": "object"}}
+_NO_MODEL = {404: "No such model or version."}
+_NOT_READY = {503: "It is shutting down."}
+
+INDEX = reading(
+    "Where to look.", {"service": _TEXT, "model": _TEXT, "version": _TEXT, "links": {"type": "object"}}
+)
+SERVER_METADATA = reading("The server.", {"name": _TEXT, "version": _TEXT, "extensions": _TEXTS})
+SERVER_LIVE = reading("It runs.", {"live": _TRUE})
+READY = reading("It takes requests.", {"ready": _TRUE}, _NOT_READY)
+MODEL_READY = reading("It takes requests.", {"name": _TEXT, "ready": _TRUE}, {**_NO_MODEL, **_NOT_READY})
+MODEL_METADATA = reading(
+    "The model.",
+    {"name": _TEXT, "versions": _TEXTS, "platform": _TEXT, "inputs": _OBJECTS, "outputs": _OBJECTS},
+    _NO_MODEL,
+)
+MONITOR = reading(
+    "Statistics, thresholds and alarms, as of one row.",
+    {"model": _TEXT, "version": _TEXT, "rows": _COUNT, "detectors": _OBJECTS, "alarms": _OBJECTS},
+)
+EPISODES = reading(
+    "Episodes, newest first.",
+    {"episodes": _OBJECTS},
+    {400: "limit breaks its rule.", 503: "The store does not answer; see Retry-After."},
+)
+
+_BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_INFER = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": _REQUEST}}},
-    "responses": {
-        "200": {"description": "The prediction.", "content": {"application/json": {"schema": _RESPONSE}}},
-        **{
-            str(code): {"description": reason, "content": {"application/json": {"schema": _ERROR}}}
-            for code, reason in _REFUSALS.items()
+    "responses": {"200": _json("The prediction.", _RESPONSE), **_refused(_REFUSALS)},
+}
+_INFER["responses"]["200"]["content"].update(_BINARY)
+INFER: dict[str, Any] = {"openapi_extra": _INFER}
+PREDICT: dict[str, Any] = {
+    "openapi_extra": {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["instances"],
+                        "properties": {"instances": {"type": "array", "description": "One per row."}},
+                    }
+                }
+            },
         },
-    },
+        "responses": {
+            "200": _json(
+                "The predictions.",
+                {
+                    "type": "object",
+                    "required": ["predictions"],
+                    "properties": {"predictions": {"type": "array", "description": "One per row."}},
+                },
+            ),
+            **_refused(_REFUSALS),
+        },
+    }
 }

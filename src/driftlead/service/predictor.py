@@ -15,7 +15,7 @@ from driftlead.signals import Signal, SignalRows
 
 __all__ = ["DATATYPES", "Prediction", "Predictor", "TensorSpec"]
 
-#: Datatypes of the Open Inference Protocol that hold numbers, and the NumPy types that carry them.
+#: Datatypes of the Open Inference Protocol, and the NumPy types that carry them; BYTES are objects.
 DATATYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
     {
         "BOOL": np.dtype(np.bool_),
@@ -30,6 +30,7 @@ DATATYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
         "FP16": np.dtype(np.float16),
         "FP32": np.dtype(np.float32),
         "FP64": np.dtype(np.float64),
+        "BYTES": np.dtype(np.object_),
     }
 )
 
@@ -99,11 +100,14 @@ class Prediction(NamedTuple):
     scores : ndarray of float32, optional
         What a label is later compared with: class probabilities, shape (rows, n_classes), or predicted
         values, shape (rows, 1), NaN where missing. Without them no classes are counted.
+    parameters : mapping of str to bool, int, float or str
+        What the answer says beside its tensors.
     """
 
     outputs: dict[str, NDArray[Any]]
     signals: NDArray[np.float64] | SignalRows
     scores: NDArray[np.float32] | None = None
+    parameters: Mapping[str, bool | int | float | str] = MappingProxyType({})
 
 
 @runtime_checkable
@@ -165,14 +169,16 @@ class Predictor(Protocol):
         Parameters
         ----------
         inputs : mapping of str to ndarray
-            Every tensor of `inputs`, of its exact type, with the same number of rows each. Called from one
-            thread, one batch at a time.
+            Every tensor of `inputs`, of its exact type, with the same number of rows each; the values of one
+            of BYTES are `bytes`, a text's in UTF-8. Called from one thread, one batch at a time. Where
+            ``predict`` also takes ``parameters``, a dict, it gets those of the request.
 
         Returns
         -------
         Prediction
-            Finite for every row that is: where a floating-point output is NaN or infinite for a row without
-            missing values, the row is refused as too extreme for the model.
+            Values of an output of BYTES are `bytes` or `str`. Finite for every row that is: where a
+            floating-point output is NaN or infinite for a row without missing values, the row is refused as
+            too extreme for the model.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Tensors of the Open Inference Protocol V2 in JSON: request bytes → arrays, arrays → response bytes.
+"""Requests of the Open Inference Protocol V2: bytes → arrays, against what the model declares.
 
 Decoding is strict. A number is a JSON number of the declared kind, a shape is the one that the model
 declares, and whatever does not fit is refused with the field, the rule and the value. Where a JSON object
@@ -7,47 +7,51 @@ names a key twice, the last one counts, as in every common parser.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
-from math import prod
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
-import numpy as np
-import orjson
 from numpy.typing import NDArray
 
+from driftlead.service.binary import decode_binary
 from driftlead.service.errors import RequestError, broken_rule, quote_value
 from driftlead.service.json_errors import explain_decode_error
+from driftlead.service.json_values import decode_values
 from driftlead.service.predictor import TensorSpec
 
-__all__ = ["Envelope", "decode_inputs", "decode_request", "encode_response", "select_outputs"]
+__all__ = [
+    "Batch",
+    "Envelope",
+    "binary_outputs",
+    "decode_inputs",
+    "decode_request",
+    "select_outputs",
+]
 
 _LONGEST_ID = 256
 
-# How far the values may outnumber the declared shape before they are refused uncounted: a body of commas
-# would otherwise become thirty times its size in Python objects.
-_SURPLUS = 4096
-
-_NESTED = re.compile(rb"\s*\[\s*\[")
+Parameters = dict[str, msgspec.Raw]
+T = TypeVar("T")
 
 
 class _Output(msgspec.Struct):
     """A tensor that the client asks for."""
 
     name: str
-    parameters: dict[str, msgspec.Raw] | None = None
+    parameters: Parameters | None = None
 
 
 class _Input(msgspec.Struct):
-    """A tensor that the client sends; its values stay undecoded until the rest is known to fit."""
+    """A tensor that the client sends; its values stay undecoded until the rest is known to fit.
+
+    ``data`` is JSON text, or a view of the binary values behind the JSON.
+    """
 
     name: str
     shape: list[int]
     datatype: str
-    data: msgspec.Raw
-    parameters: dict[str, msgspec.Raw] | None = None
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    parameters: Parameters | None = None
 
 
 class Envelope(msgspec.Struct):
@@ -66,31 +70,34 @@ class Envelope(msgspec.Struct):
     inputs: list[_Input]
     id: str | None = None
     outputs: list[_Output] | None = None
-    parameters: dict[str, msgspec.Raw] | None = None
+    parameters: Parameters | None = None
 
 
 _ENVELOPE = msgspec.json.Decoder(Envelope)
 
 
 class Batch(NamedTuple):
-    """Decoded inputs of one request."""
+    """Decoded inputs of one request, and its parameters."""
 
     arrays: dict[str, NDArray[Any]]
     rows: int
+    parameters: dict[str, Any]
 
 
-def decode_request(body: bytes) -> Envelope:
+def decode_request(body: bytes, header_length: int | None = None) -> Envelope:
     """Decode everything but the tensors' values.
 
     Parameters
     ----------
     body : bytes
-        JSON text.
+        JSON text, then binary values.
+    header_length : int, optional
+        Length of the JSON text; without it, the body is nothing else.
 
     Raises
     ------
     RequestError
-        400: not JSON, or a field is missing or of the wrong type.
+        400: not JSON, a field is missing or of the wrong type, or the lengths do not add up.
 
     Examples
     --------
@@ -102,13 +109,68 @@ def decode_request(body: bytes) -> Envelope:
     ...
     driftlead.service.errors.RequestError: id must be a string or null, got 42
     """
+    text = body if header_length is None else body[:header_length]
     try:
-        envelope = _ENVELOPE.decode(body)
+        envelope = _ENVELOPE.decode(text)
     except (ValueError, RecursionError) as error:
-        raise RequestError(400, explain_decode_error(error, body)) from None
+        raise RequestError(400, explain_decode_error(error, text)) from None
     if envelope.id is not None and len(envelope.id) > _LONGEST_ID:
         raise broken_rule("id", f"at most {_LONGEST_ID} characters long", envelope.id)
+    if header_length is not None:
+        _attach(envelope, memoryview(body)[header_length:])
     return envelope
+
+
+def _attach(envelope: Envelope, values: memoryview) -> None:
+    """Give every tensor that says so its share of the binary values, in their order."""
+    start = 0
+    for position, tensor in enumerate(envelope.inputs):
+        field = f"inputs[{position}]"
+        size = _parameter(tensor.parameters, "binary_data_size", int, f"{field}.parameters")
+        if size is None:
+            continue
+        if tensor.data is not msgspec.UNSET:
+            raise RequestError(400, f"{field} must have either data or binary_data_size, got both")
+        if not 0 <= size <= len(values) - start:
+            rule = f"from 0 to {len(values) - start}, the bytes that are left"
+            raise broken_rule(f"{field}.parameters.binary_data_size", rule, size)
+        tensor.data = cast(msgspec.Raw, values[start : start + size])
+        start += size
+    if start != len(values):
+        raise RequestError(
+            400, f"binary values must be as long as binary_data_size says, {start} bytes, got {len(values)}"
+        )
+
+
+def _parameter(parameters: Parameters | None, name: str, kind: type[T], field: str) -> T | None:
+    """Return one of a request's parameters; None where it is absent or null.
+
+    Raises
+    ------
+    RequestError
+        400: it is of another type.
+    """
+    text = (parameters or {}).get(name)
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text, type=kind | None)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(400, explain_decode_error(error, text, f"{field}.{name}")) from None
+
+
+def _request_parameters(envelope: Envelope) -> dict[str, Any]:
+    """Decode the parameters that a request as a whole has.
+
+    Raises
+    ------
+    RequestError
+        400: one is too deeply nested to be read.
+    """
+    try:
+        return {name: msgspec.json.decode(text) for name, text in (envelope.parameters or {}).items()}
+    except (ValueError, RecursionError) as error:
+        raise RequestError(400, explain_decode_error(error, b"", "parameters")) from None
 
 
 def decode_inputs(
@@ -160,11 +222,11 @@ def decode_inputs(
                 raise broken_rule(f"{field}.shape[0]", f"{rows}, as in {counted_by}", tensor.shape[0])
             rows, counted_by = tensor.shape[0], field
     arrays = {
-        spec.name: _decode_array(tensor, spec, f"inputs[{position}].data", allows_missing)
+        spec.name: _values(tensor, spec, f"inputs[{position}].data", allows_missing)
         for spec in specs
         for position, tensor in [found[spec.name]]
     }
-    return Batch(arrays, rows)
+    return Batch(arrays, rows, _request_parameters(envelope))
 
 
 def select_outputs(envelope: Envelope, specs: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
@@ -187,42 +249,20 @@ def select_outputs(envelope: Envelope, specs: Sequence[TensorSpec]) -> tuple[Ten
     return tuple(chosen.values()) or tuple(specs)
 
 
-def encode_response(
-    model: str,
-    version: str,
-    request_id: str,
-    outputs: Mapping[str, NDArray[Any]],
-    specs: Sequence[TensorSpec],
-) -> bytes:
-    """Encode an answer: flat values in row-major order; NaN and infinities become ``null``.
-
-    Parameters
-    ----------
-    model, version, request_id : str
-        Echoed.
-    outputs : mapping of str to ndarray
-        What the model gave; converted to each specification's type.
-    specs : sequence of TensorSpec
-        Which tensors to send, in this order.
+def binary_outputs(envelope: Envelope, wanted: Sequence[TensorSpec]) -> frozenset[str]:
+    """Names of the wanted tensors whose values the client takes in binary.
 
     Raises
     ------
-    KeyError
-        When ``outputs`` lacks one of them.
-
-    Examples
-    --------
-    >>> encode_response("m", "1", "42", {"y": np.array([[0.5]])}, [TensorSpec("y", "FP32", (-1, 1))])
-    b'{"model_name":"m","model_version":"1","id":"42","outputs":[{"name":"y","datatype":"FP32","shape":[1,1],"data":[0.5]}]}'
+    RequestError
+        400: a parameter is of another type than it must be.
     """
-    tensors = []
-    for spec in specs:
-        array = np.ascontiguousarray(outputs[spec.name], dtype=spec.dtype)
-        tensors.append(
-            {"name": spec.name, "datatype": spec.datatype, "shape": array.shape, "data": array.reshape(-1)}
-        )
-    answer = {"model_name": model, "model_version": version, "id": request_id, "outputs": tensors}
-    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+    by_default = bool(_parameter(envelope.parameters, "binary_data_output", bool, "parameters"))
+    chosen = {spec.name: by_default for spec in wanted}
+    for position, output in enumerate(envelope.outputs or ()):
+        asked = _parameter(output.parameters, "binary_data", bool, f"outputs[{position}].parameters")
+        chosen[output.name] = by_default if asked is None else asked
+    return frozenset(name for name, binary in chosen.items() if binary)
 
 
 # --- what is sent against what is declared -----------------------------------------------------------
@@ -262,80 +302,10 @@ def _check_header(tensor: _Input, spec: TensorSpec, field: str, max_rows: int) -
         raise broken_rule(f"{field}.shape[0]", f"at most {max_rows} rows", tensor.shape[0], status=413)
 
 
-# --- values ------------------------------------------------------------------------------------------
-
-
-@cache
-def _decoder(kind: str, missing: bool, depth: int) -> msgspec.json.Decoder[list[Any]]:
-    """Build the decoder of lists nested ``depth`` deep; ``kind`` is NumPy's code for the sort of number."""
-    annotation: Any = {"b": bool, "i": int, "u": int, "f": float}[kind]
-    if missing and kind == "f":
-        annotation = annotation | None
-    for _ in range(depth):
-        annotation = list[annotation]
-    return msgspec.json.Decoder(annotation)
-
-
-def _decode_array(tensor: _Input, spec: TensorSpec, field: str, allows_missing: bool) -> NDArray[Any]:
+def _values(tensor: _Input, spec: TensorSpec, field: str, allows_missing: bool) -> NDArray[Any]:
     shape = tuple(tensor.shape)
-    size = prod(shape)
-    if bytes(tensor.data).count(b",") > size + _SURPLUS:
-        raise RequestError(400, f"{field} must hold {size} values for shape {list(shape)}, got far more")
-    # Without axes there is nothing to nest: the one value of a scalar travels in a flat list.
-    nested = len(shape) > 1 and _NESTED.match(tensor.data) is not None
-    try:
-        values = _decoder(spec.dtype.kind, allows_missing, len(shape) if nested else 1).decode(tensor.data)
-    except (ValueError, RecursionError) as error:
-        missing = "" if allows_missing else ": the model takes no missing values"
-        raise RequestError(400, explain_decode_error(error, tensor.data, field, missing)) from None
-    if nested:
-        _check_nesting(values, shape, field)
-    elif len(values) != size:
-        raise RequestError(400, f"{field} must hold {size} values for shape {list(shape)}, got {len(values)}")
-    return _to_array(values, spec, shape, field, nested)
-
-
-def _check_nesting(values: list[Any], shape: Sequence[int], field: str) -> None:
-    """Refuse ragged lists, naming the first that differs from the shape."""
-    if len(values) != shape[0]:
-        raise RequestError(400, f"{field} must hold {shape[0]} values for its shape, got {len(values)}")
-    if len(shape) > 1:
-        for position, part in enumerate(values):
-            if len(part) != shape[1] or len(shape) > 2:
-                _check_nesting(part, shape[1:], f"{field}[{position}]")
-
-
-def _to_array(
-    values: list[Any], spec: TensorSpec, shape: tuple[int, ...], field: str, nested: bool
-) -> NDArray[Any]:
-    try:
-        with np.errstate(over="ignore"):
-            array = np.array(values, dtype=spec.dtype).reshape(shape)
-    except OverflowError:
-        raise _out_of_range(values, spec, field) from None
-    # Decoded numbers are finite, so an infinity is one that the narrower type cannot hold.
-    if spec.dtype.kind == "f" and not np.isfinite(array).all() and np.isinf(array).any():
-        where = np.argwhere(np.isinf(array if nested else array.reshape(-1)))[0]
-        value: Any = values
-        for index in where:
-            value = value[index]
-        place = "".join(f"[{index}]" for index in where)
-        raise broken_rule(f"{field}{place}", f"finite as {spec.datatype}", value)
-    return array
-
-
-def _out_of_range(values: list[Any], spec: TensorSpec, field: str) -> RequestError:
-    """Name the first whole number that the datatype cannot hold."""
-    limits = np.iinfo(spec.dtype)
-    lowest, highest = int(limits.min), int(limits.max)
-    place, value = next((p, v) for p, v in _walk(values) if not lowest <= v <= highest)
-    return broken_rule(f"{field}{place}", f"between {lowest} and {highest} ({spec.datatype})", value)
-
-
-def _walk(values: list[Any], place: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every number of nested lists with its place, such as ``[0][3]``."""
-    for position, value in enumerate(values):
-        if isinstance(value, list):
-            yield from _walk(value, f"{place}[{position}]")
-        else:
-            yield f"{place}[{position}]", value
+    if tensor.data is msgspec.UNSET:
+        raise RequestError(400, f"{field} is missing")
+    if isinstance(tensor.data, memoryview):
+        return decode_binary(tensor.data, shape, spec, field, allows_missing)
+    return decode_values(tensor.data, shape, spec, field, allows_missing)

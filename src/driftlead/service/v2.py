@@ -1,0 +1,145 @@
+"""The Open Inference Protocol V2 over REST: its routes, its requests and its answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+
+import driftlead
+from driftlead.service.answers import SECURITY_HEADERS, json_answer
+from driftlead.service.encoding import Encoded, encode_response
+from driftlead.service.errors import broken_rule
+from driftlead.service.inference import Exchange, InferenceWorker
+from driftlead.service.openapi import INFER, MODEL_METADATA, MODEL_READY, READY, SERVER_LIVE, SERVER_METADATA
+from driftlead.service.predictor import Prediction, Predictor, TensorSpec
+from driftlead.service.routing import InferenceRoute, require_model
+from driftlead.service.tensors import (
+    Batch,
+    binary_outputs,
+    decode_inputs,
+    decode_request,
+    select_outputs,
+)
+
+__all__ = ["V2Call", "add_v2_routes"]
+
+_HEADER_LENGTH = "Inference-Header-Content-Length"
+
+
+class V2Call:
+    """One inference request.
+
+    Parameters
+    ----------
+    body : bytes
+    header_length : int or None
+        Length of the JSON text in it, where binary values follow.
+    """
+
+    def __init__(self, body: bytes, header_length: int | None) -> None:
+        self._body = body
+        self._header_length = header_length
+        self._wanted: tuple[TensorSpec, ...] = ()
+        self._binary: frozenset[str] = frozenset()
+
+    def read(self, predictor: Predictor, max_rows: int, exchange: Exchange) -> Batch:
+        """Decode the inputs; see `driftlead.service.inference.Call`."""
+        envelope = decode_request(self._body, self._header_length)
+        exchange.id = envelope.id or exchange.id
+        self._wanted = select_outputs(envelope, predictor.outputs)
+        self._binary = binary_outputs(envelope, self._wanted)
+        return decode_inputs(
+            envelope, predictor.inputs, max_rows=max_rows, allows_missing=predictor.allows_missing
+        )
+
+    def write(self, predictor: Predictor, prediction: Prediction, exchange: Exchange) -> Encoded:
+        """Encode the answer."""
+        return encode_response(
+            predictor.name,
+            predictor.version,
+            exchange.id,
+            prediction.outputs,
+            self._wanted,
+            binary=self._binary,
+            parameters=prediction.parameters,
+        )
+
+
+def add_v2_routes(app: FastAPI, predictor: Predictor, worker: InferenceWorker, route: InferenceRoute) -> None:
+    """Add health, metadata and inference.
+
+    Parameters
+    ----------
+    app : FastAPI
+    predictor : Predictor
+    worker : InferenceWorker
+        Ready as long as it is open.
+    route : InferenceRoute
+        Answers inference requests.
+    """
+
+    def readiness(**content: Any) -> Response:
+        if worker.open:
+            return json_answer({**content, "ready": True})
+        return json_answer({**content, "ready": False, "error": "the service is shutting down"}, 503)
+
+    @app.get("/v2", summary="Server metadata", **SERVER_METADATA)
+    async def server_metadata() -> Response:
+        extensions = ["binary_tensor_data"]
+        return json_answer({"name": "driftlead", "version": driftlead.__version__, "extensions": extensions})
+
+    @app.get("/v2/health/live", summary="Whether the server runs", **SERVER_LIVE)
+    async def live() -> Response:
+        return json_answer({"live": True})
+
+    @app.get("/v2/health/ready", summary="Whether the server takes inference requests", **READY)
+    async def ready() -> Response:
+        return readiness()
+
+    @app.get("/v2/models/{model}", summary="Model metadata", **MODEL_METADATA)
+    @app.get("/v2/models/{model}/versions/{version}", summary="Model metadata", **MODEL_METADATA)
+    async def model_metadata(model: str, version: str | None = None) -> Response:
+        require_model(predictor, model, version)
+        return json_answer(
+            {
+                "name": predictor.name,
+                "versions": [predictor.version],
+                "platform": predictor.platform,
+                "inputs": [_describe(spec) for spec in predictor.inputs],
+                "outputs": [_describe(spec) for spec in predictor.outputs],
+            }
+        )
+
+    taking = "Whether the model takes inference requests"
+
+    @app.get("/v2/models/{model}/ready", summary=taking, **MODEL_READY)
+    @app.get("/v2/models/{model}/versions/{version}/ready", summary=taking, **MODEL_READY)
+    async def model_ready(model: str, version: str | None = None) -> Response:
+        require_model(predictor, model, version)
+        return readiness(name=predictor.name)
+
+    @app.post("/v2/models/{model}/infer", summary="Predict", **INFER)
+    @app.post("/v2/models/{model}/versions/{version}/infer", summary="Predict", **INFER)
+    async def infer(request: Request, model: str, version: str | None = None) -> Response:
+        return await route.answer(request, model, version, _call, _response)
+
+
+def _call(body: bytes, request: Request) -> V2Call:
+    text = request.headers.get(_HEADER_LENGTH)
+    if text is None:
+        return V2Call(body, None)
+    if not (text.isdecimal() and len(text) < 18 and int(text) <= len(body)):
+        raise broken_rule(_HEADER_LENGTH, f"a number of bytes up to the body's {len(body)}", text)
+    return V2Call(body, int(text))
+
+
+def _response(answer: Encoded) -> Response:
+    if answer.header_length is None:
+        return json_answer(answer.body)
+    headers = {**SECURITY_HEADERS, _HEADER_LENGTH: str(answer.header_length)}
+    return Response(answer.body, media_type="application/octet-stream", headers=headers)
+
+
+def _describe(spec: TensorSpec) -> dict[str, Any]:
+    return {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)}
