@@ -129,18 +129,14 @@ class Feedback:
             joined = self._recorder.store.add_labels(names, values, now)
             # Their predictions may be on their way to the store.
             early = self._flushed_and_joined() if joined.unmatched else _NONE
-        own = set(names)
-        found = sum(each in own for each in early.ids)
+        own = np.isin(np.array(early.ids, dtype=object), np.array(names, dtype=object))
+        found, unmatched = len(joined) + int(own.sum()), joined.unmatched - int(own.sum())
+        late = int(self._is_late(joined, now).sum() + self._is_late(early, now)[own].sum())
         with self._lock:
-            late, events = self._measure(joined, now)
-            events += self._measure(early, now)[1]
+            events = self._measure(joined, now) + self._measure(early, now)
             self._outcomes["duplicate"] += joined.duplicate
-            self._outcomes["unmatched"] += joined.unmatched - found
-        # A prediction that was not even stored yet is never late.
-        outcome = FeedbackOutcome(
-            len(joined) - late + found, late, joined.duplicate, joined.unmatched - found
-        )
-        return outcome, events
+            self._outcomes["unmatched"] += unmatched
+        return FeedbackOutcome(found - late, late, joined.duplicate, unmatched), events
 
     def join_waiting(self, now: float) -> list[EpisodeEvent]:
         """Join labels that came before their predictions.
@@ -155,7 +151,7 @@ class Feedback:
         if not len(joined):
             return []
         with self._lock:
-            return self._measure(joined, now)[1]
+            return self._measure(joined, now)
 
     def acknowledge(self, episode_id: str, now: float, by: str, note: str | None) -> EpisodeEvent | None:
         """Acknowledge the open episode of the labelled rows, if it has this id."""
@@ -276,20 +272,21 @@ class Feedback:
             self._on_error("storage")
             return _NONE
 
-    def _measure(self, joined: JoinedLabels, now: float) -> tuple[int, list[EpisodeEvent]]:
-        """Count joined labels, measure and watch those in time; return how many were late, and episodes."""
+    def _is_late(self, joined: JoinedLabels, now: float) -> NDArray[np.bool_]:
+        return np.asarray(now - joined.made_at > self._deadline)
+
+    def _measure(self, joined: JoinedLabels, now: float) -> list[EpisodeEvent]:
+        """Count joined labels, measure and watch those in time; return what happened to episodes."""
         if not len(joined):
-            return 0, []
-        age = now - joined.made_at
-        timely = age <= self._deadline
-        late = int(len(joined) - timely.sum())
-        self._outcomes["matched"] += len(joined) - late
-        self._outcomes["late"] += late
+            return []
+        timely = ~self._is_late(joined, now)
+        self._outcomes["matched"] += int(timely.sum())
+        self._outcomes["late"] += int((~timely).sum())
         if timely.any():
             # A clock that was set back must not make a label older than its prediction.
-            self.lag_seconds = max(0.0, float(age[timely].mean()))
+            self.lag_seconds = max(0.0, float((now - joined.made_at[timely]).mean()))
         if self.quality is None or self.detection is None:
-            return late, []
+            return []
         # Predictions of an earlier version of the model may have had other outputs.
         width = self.quality.n_outputs
         usable = timely & np.full(len(joined), joined.outputs.shape[1] >= width)
@@ -297,7 +294,7 @@ class Feedback:
             usable &= np.isfinite(joined.outputs[:, :width]).all(axis=1)
             usable &= np.isnan(joined.outputs[:, width:]).all(axis=1)
         if not usable.any():
-            return late, []
+            return []
         outputs, labels = joined.outputs[usable, :width], joined.labels[usable]
         try:
             self.quality.add(outputs, labels)
@@ -305,10 +302,10 @@ class Feedback:
             rows = rows[:, : self.detection.profile.n_signals]
             events = self.detection.advance(rows, np.full(len(rows), now))
             self._keep(events)
-            return late, events
+            return events
         except Exception:
             self._on_error("quality")
-            return late, []
+            return []
 
     def _checked(self, ids: Sequence[str], labels: ArrayLike) -> tuple[list[str], NDArray[np.float64]]:
         names: list[Any] = list(ids)

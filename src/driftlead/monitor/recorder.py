@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 _WRITE_ROWS = 2_000  # in one transaction: others who write wait no longer than for one
 _LONGEST_PAUSE = 30.0
-LONGEST_ID = 256
+LONGEST_ID = 300
 
 
 class Recorder:
