@@ -12,6 +12,7 @@ from driftlead.errors import InvalidDataError
 from driftlead.monitor import MemoryStore, Monitor, MonitorSettings, StateFolder
 from driftlead.reference import ReferenceProfile
 from driftlead.signals import Signal
+from driftlead.storage import SqlStore
 
 CLASSES = ("cat", "dog", "eel")
 SIGNALS = (Signal("feature:a"), Signal("prediction:confidence"))
@@ -251,3 +252,17 @@ def test_a_monitor_without_labelled_reference_joins_and_counts(rng):
     assert monitor.feedback(["a", "b", "c"], [1.0, 2.0, 3.0]).matched == 2
     labels = monitor.snapshot().labels
     assert (labels.metrics, labels.estimate, labels.rows) == ({}, None, 0)
+
+
+def test_labels_of_an_earlier_version_are_joined_and_not_measured(profile, rng, tmp_path):
+    url = f"sqlite:///{tmp_path}/kept.db"
+    before = Served(profile, rng, store=SqlStore(url, model="m", version="1"))
+    ids, _, truth = before.serve(10)
+    before.monitor.close()
+    after = Served(profile, rng, store=SqlStore(url, model="m", version="2"))
+    after.turn = 1
+    own_ids, _, own_truth = after.serve(5)
+    outcome = after.monitor.feedback(ids + own_ids, np.concatenate([truth, own_truth]))
+    assert outcome.matched == 15
+    assert after.labels.rows == 5
+    after.monitor.close()

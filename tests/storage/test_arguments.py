@@ -37,9 +37,9 @@ def test_other_urls_are_refused(url):
 
 def test_parameters_keep_their_rules(tmp_path):
     url = f"sqlite:///{tmp_path}/store.db"
-    with pytest.raises(InvalidParameterError, match="model must be a text of 1 to 256"):
+    with pytest.raises(InvalidParameterError, match="model must be a text of 1 to 300"):
         SqlStore(url, model="", version="1")
-    with pytest.raises(InvalidParameterError, match="version must be a text of 1 to 256"):
+    with pytest.raises(InvalidParameterError, match="version must be a text of 1 to 300"):
         SqlStore(url, model="digits", version="1\0")
     for name in ("keep_seconds", "keep_unmatched_seconds", "keep_episodes_seconds"):
         with pytest.raises(InvalidParameterError, match=f"{name} must be above 0, got nan"):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from driftlead.errors import InvalidDataError, StateError, StorageError
+from driftlead.errors import InvalidDataError, StateError
 from driftlead.estimation import AccuracyAudit, AccuracyEstimate, bin_counts
 from driftlead.monitor.detection import Detection
 from driftlead.monitor.episode import EpisodeEvent
@@ -28,7 +28,7 @@ __all__ = ["Feedback", "FeedbackOutcome"]
 
 _CONFIDENCE = "prediction:confidence"
 
-_NONE = JoinedLabels((), np.empty(0), np.empty((0, 0), np.float32), np.empty(0))
+_MOST_JOINS = 100  # calls of the store in a row: what is left then is joined a few seconds later
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,6 @@ class Feedback:
         self._on_error = on_error
         self._deadline = settings.label_deadline_seconds
         self._lock = threading.Lock()
-        self._joining = threading.Lock()
         self._outcomes: Counter[str] = Counter(asdict(FeedbackOutcome()))
         self.reference = profile.quality
         self.lag_seconds = math.nan
@@ -124,19 +123,16 @@ class Feedback:
         names, values = self._checked(ids, labels)
         if not names:
             return FeedbackOutcome(), []
-        # Alone: a label that waits for a moment must not be joined by another thread, and be no one's match.
-        with self._joining:
-            joined = self._recorder.store.add_labels(names, values, now)
-            # Their predictions may be on their way to the store.
-            early = self._flushed_and_joined() if joined.unmatched else _NONE
-        own = np.isin(np.array(early.ids, dtype=object), np.array(names, dtype=object))
-        found, unmatched = len(joined) + int(own.sum()), joined.unmatched - int(own.sum())
-        late = int(self._is_late(joined, now).sum() + self._is_late(early, now)[own].sum())
+        if self._recorder.holds(names):
+            # Labelled at once: their predictions are still on their way to the store.
+            self._recorder.flush()
+        joined = self._recorder.store.add_labels(names, values, now)
+        late = int(self._is_late(joined, now).sum())
         with self._lock:
-            events = self._measure(joined, now) + self._measure(early, now)
+            events = self._measure(joined, now)
             self._outcomes["duplicate"] += joined.duplicate
-            self._outcomes["unmatched"] += unmatched
-        return FeedbackOutcome(found - late, late, joined.duplicate, unmatched), events
+            self._outcomes["unmatched"] += joined.unmatched
+        return FeedbackOutcome(len(joined) - late, late, joined.duplicate, joined.unmatched), events
 
     def join_waiting(self, now: float) -> list[EpisodeEvent]:
         """Join labels that came before their predictions.
@@ -146,12 +142,14 @@ class Feedback:
         StorageError
             The store does not answer.
         """
-        with self._joining:
+        events: list[EpisodeEvent] = []
+        for _ in range(_MOST_JOINS):
             joined = self._recorder.store.join_waiting()
-        if not len(joined):
-            return []
-        with self._lock:
-            return self._measure(joined, now)
+            if not len(joined):
+                break
+            with self._lock:
+                events += self._measure(joined, now)
+        return events
 
     def acknowledge(self, episode_id: str, now: float, by: str, note: str | None) -> EpisodeEvent | None:
         """Acknowledge the open episode of the labelled rows, if it has this id."""
@@ -263,15 +261,6 @@ class Feedback:
             raise StateError(f"what it holds of labels is incomplete ({error})") from error
         self.quality, self.lag_seconds = quality, lag
 
-    def _flushed_and_joined(self) -> JoinedLabels:
-        try:
-            self._recorder.flush()
-            return self._recorder.store.join_waiting()
-        except StorageError:
-            # The labels are kept; they are joined when the store answers again.
-            self._on_error("storage")
-            return _NONE
-
     def _is_late(self, joined: JoinedLabels, now: float) -> NDArray[np.bool_]:
         return np.asarray(now - joined.made_at > self._deadline)
 
@@ -287,9 +276,9 @@ class Feedback:
             self.lag_seconds = max(0.0, float((now - joined.made_at[timely]).mean()))
         if self.quality is None or self.detection is None:
             return []
-        # Predictions of an earlier version of the model may have had other outputs.
+        # An earlier version's mistakes are not this one's. What has other outputs than the reference is none.
         width = self.quality.n_outputs
-        usable = timely & np.full(len(joined), joined.outputs.shape[1] >= width)
+        usable = timely & joined.own & (joined.outputs.shape[1] >= width)
         if usable.any():
             usable &= np.isfinite(joined.outputs[:, :width]).all(axis=1)
             usable &= np.isnan(joined.outputs[:, width:]).all(axis=1)

@@ -152,6 +152,7 @@ class MemoryStore:
             made_at=np.array([each.made_at for each in predictions]),
             outputs=outputs,
             labels=np.array(list(found.values())),
+            own=np.ones(len(found), dtype=np.bool_),
             duplicate=duplicate,
             unmatched=unmatched,
         )

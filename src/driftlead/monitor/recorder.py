@@ -60,6 +60,7 @@ class Recorder:
         self._on_error = on_error
         self._waiting: deque[PredictionBatch] = deque()
         self._waiting_rows = 0
+        self._waiting_ids: set[str] = set()
         self._episodes: dict[str, EpisodeRecord] = {}
         self._messages: dict[str, list[tuple[str, dict[str, Any]]]] = {}
         self._dropped: Counter[str] = Counter(buffer_full=0, invalid=0, refused=0, closed=0)
@@ -78,6 +79,11 @@ class Recorder:
         """Predictions that were not kept, by reason."""
         with self._lock:
             return dict(self._dropped)
+
+    def holds(self, ids: Sequence[str]) -> bool:
+        """Whether any of these predictions waits here."""
+        with self._lock:
+            return not self._waiting_ids.isdisjoint(ids)
 
     def offer(self, ids: Sequence[str], scores: NDArray[np.float32], made_at: float) -> None:
         """Take predictions to be kept, all of one request.
@@ -105,6 +111,7 @@ class Recorder:
                 self._waiting.append(PredictionBatch(ids, np.full(n, made_at), scores))
                 self._waiting_rows += n
                 self._waiting_bytes += scores.nbytes
+                self._waiting_ids.update(ids)
 
     def save_episode(self, episode: EpisodeRecord, notify: Sequence[tuple[str, dict[str, Any]]] = ()) -> None:
         """Take an episode to be kept as it now is, and messages about it."""
@@ -151,6 +158,7 @@ class Recorder:
         with self._lock:
             self._dropped["closed"] += self._waiting_rows
             self._waiting.clear()
+            self._waiting_ids.clear()
             self._waiting_rows = self._waiting_bytes = 0
 
     def _work(self) -> None:
@@ -209,6 +217,7 @@ class Recorder:
                 written = self._waiting.popleft()
                 self._waiting_rows -= len(written)
                 self._waiting_bytes -= written.outputs.nbytes
+                self._waiting_ids.difference_update(written.ids)
 
     def _write_episodes(self) -> None:
         while True:

@@ -48,6 +48,8 @@ class JoinedLabels:
         What was predicted, as in `PredictionBatch`; NaN beyond the columns of a prediction that had fewer.
     labels : ndarray of float64, shape (n,)
         The class index, or the true value.
+    own : ndarray of bool, shape (n,)
+        Whether it was predicted by the version of the model that asks, and not by another.
     duplicate : int
         Labels of ids that had one already: they change nothing.
     unmatched : int
@@ -59,6 +61,7 @@ class JoinedLabels:
     made_at: NDArray[np.float64]
     outputs: NDArray[np.float32]
     labels: NDArray[np.float64]
+    own: NDArray[np.bool_]
     duplicate: int = 0
     unmatched: int = 0
 

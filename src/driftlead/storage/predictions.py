@@ -24,8 +24,8 @@ __all__ = [
 #: When a label came, and its id.
 Arrival = tuple[float, str]
 
-#: A prediction's id, when it was made, and its outputs as bytes.
-_Known = tuple[str, float, bytes]
+#: A prediction's id, the version of the model, when it was made, and its outputs as bytes.
+_Known = tuple[str, str, float, bytes]
 
 _arrival = tuple_(labels.c.received_at, labels.c.id)
 _has_prediction = exists().where(predictions.c.model == labels.c.model, predictions.c.id == labels.c.id)
@@ -44,7 +44,13 @@ def add_predictions(connection: Connection, model: int, version: str, batch: Pre
 
 
 def add_labels(
-    connection: Connection, model: int, first: Mapping[str, float], received_at: float, *, repeated: int
+    connection: Connection,
+    model: int,
+    version: str,
+    first: Mapping[str, float],
+    received_at: float,
+    *,
+    repeated: int,
 ) -> JoinedLabels:
     """Keep the labels whose id has none yet, and join them; ``repeated`` more are known to be duplicates."""
     ids = sorted(first)
@@ -53,6 +59,7 @@ def add_labels(
     kept = insert_new(connection, labels, ("model", "id", "label", "received_at", "waiting"), rows)
     joined = [id for id in first if id in kept and id in known]
     return _joined(
+        version,
         [known[id] for id in joined],
         [first[id] for id in joined],
         duplicate=len(first) - len(kept) + repeated,
@@ -73,7 +80,7 @@ def last_waiting(connection: Connection, model: int, after: Arrival, count: int)
 
 
 def claim_waiting(
-    connection: Connection, model: int, after: Arrival, last: Arrival | None, limit: int
+    connection: Connection, model: int, version: str, after: Arrival, last: Arrival | None, limit: int
 ) -> JoinedLabels:
     """Join waiting labels from an interval of arrival whose prediction has come, in order of arrival."""
     ready = (
@@ -92,7 +99,7 @@ def claim_waiting(
         .values(waiting=False)
     )
     known = _predictions(connection, model, ids)
-    return _joined([known[id] for id in ids], [row.label for row in claimed])
+    return _joined(version, [known[id] for id in ids], [row.label for row in claimed])
 
 
 def prune_predictions(connection: Connection, model: int, before: float, limit: int) -> int:
@@ -125,25 +132,26 @@ def _delete(connection: Connection, table: Table, model: int, ids: Sequence[str]
 
 
 def _predictions(connection: Connection, model: int, ids: Sequence[str]) -> dict[str, _Known]:
-    columns = select(predictions.c.id, predictions.c.made_at, predictions.c.outputs)
+    columns = select(predictions.c.id, predictions.c.version, predictions.c.made_at, predictions.c.outputs)
     chosen = columns.where(predictions.c.model == model, among(connection, predictions.c.id, ids))
-    return {id: (id, made_at, outputs) for id, made_at, outputs in connection.execute(chosen)}
+    return {row.id: tuple(row) for row in connection.execute(chosen)}
 
 
 def _joined(
-    known: Sequence[_Known], values: Sequence[float], *, duplicate: int = 0, unmatched: int = 0
+    version: str, known: Sequence[_Known], values: Sequence[float], *, duplicate: int = 0, unmatched: int = 0
 ) -> JoinedLabels:
-    columns = np.array([len(outputs) // 4 for _, _, outputs in known], dtype=np.int64)
+    columns = np.array([len(outputs) // 4 for *_, outputs in known], dtype=np.int64)
     table = np.full((len(known), columns.max(initial=0)), np.nan, dtype=np.float32)
     # Row by row, True where a prediction has a column: the order of the concatenated values.
     table[np.arange(table.shape[1]) < columns[:, None]] = np.frombuffer(
-        b"".join(outputs for _, _, outputs in known), dtype="<f4"
+        b"".join(outputs for *_, outputs in known), dtype="<f4"
     )
     return JoinedLabels(
-        tuple(id for id, _, _ in known),
-        np.array([made_at for _, made_at, _ in known], dtype=np.float64),
+        tuple(id for id, *_ in known),
+        np.array([made_at for _, _, made_at, _ in known], dtype=np.float64),
         table,
         np.array(values, dtype=np.float64),
+        np.array([each == version for _, each, _, _ in known], dtype=np.bool_),
         duplicate,
         unmatched,
     )

@@ -44,7 +44,7 @@ __all__ = [
     "predictions",
 ]
 
-ID_LENGTH = 256
+ID_LENGTH = 300
 
 metadata = MetaData()
 

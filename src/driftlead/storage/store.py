@@ -120,7 +120,7 @@ class SqlStore:
         first = first_labels(ids, labels, received_at)
         return self._database.write(
             lambda connection, model: predictions.add_labels(
-                connection, model, first, received_at, repeated=len(ids) - len(first)
+                connection, model, self._version, first, received_at, repeated=len(ids) - len(first)
             )
         )
 
@@ -135,7 +135,9 @@ class SqlStore:
             lambda connection, model: predictions.last_waiting(connection, model, seen, _WAITING)
         )
         joined = self._database.write(
-            lambda connection, model: predictions.claim_waiting(connection, model, seen, last, _JOINED)
+            lambda connection, model: predictions.claim_waiting(
+                connection, model, self._version, seen, last, _JOINED
+            )
         )
         if len(joined) < _JOINED:
             self._waiting_seen = last or _EARLIEST

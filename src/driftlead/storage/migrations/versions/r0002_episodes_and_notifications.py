@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql
 revision = "0002"
 down_revision = "0001"
 
-_Id = sa.String(256).with_variant(postgresql.VARCHAR(256, collation="C"), "postgresql")
+_Id = sa.String(300).with_variant(postgresql.VARCHAR(300, collation="C"), "postgresql")
 
 
 def upgrade() -> None:
