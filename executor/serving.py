@@ -21,11 +21,15 @@ import uvicorn
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
+from driftlead.calibration import Calibration
 from driftlead.errors import ReferenceMismatchError, StorageError
 from driftlead.exporters.exposition import metrics_app
 from driftlead.exporters.prometheus import MonitorCollector
 from driftlead.exporters.webhooks import NotifierCollector
-from driftlead.monitor import Monitor, StateFolder, Store
+from driftlead.monitor import Episode, Monitor, MonitorSettings, StateFolder, Store
+from driftlead.monitor.episode import EventKind
+from driftlead.monitor.watch import detector_specs
+from driftlead.reference import ReferenceProfile
 from driftlead.service import Predictor, create_app
 from driftlead.storage import SqlStore
 from driftlead.webhooks import Notifier
@@ -94,6 +98,7 @@ def serve(settings: ServingSettings, model_path: Path) -> None:
         for name in ("uvicorn", "numba", "asyncio"):
             logging.getLogger(name).setLevel(logging.WARNING)
         if service.monitor is not None:
+            service.monitor.on_episode(_log_episode)
             service.monitor.start()
             _start_webhooks(service, settings, stack)
         url = Address(settings.server.host, listener.getsockname()[1]).url
@@ -170,14 +175,30 @@ def _monitor(predictor: TorchPredictor, artefact: Artefact, settings: ServingSet
         )
     storage = settings.storage
     folder = StateFolder(storage.folder) if storage.folder is not None else None
+    watched = settings.monitor.settings()
     return Monitor(
         profile,
-        settings.monitor.settings(),
+        watched,
+        calibration=_calibration(artefact, profile, watched),
         store=_store(predictor, storage),
         folder=folder,
         webhooks=[webhook.name for webhook in settings.webhooks],
         source={"model": predictor.name, "version": predictor.version},
     )
+
+
+def _calibration(
+    artefact: Artefact, profile: ReferenceProfile, settings: MonitorSettings
+) -> Calibration | None:
+    """Return the thresholds that the model came with, unless it is now watched in another way."""
+    rows = settings.for_rows(profile)
+    try:
+        if artefact.calibration is not None:
+            artefact.calibration.require(profile, rows.false_alarm_every, detector_specs(rows))
+    except ReferenceMismatchError as difference:
+        _log.info("thresholds are found anew", reason=str(difference))
+        return None
+    return artefact.calibration
 
 
 def _store(predictor: Predictor, storage: StorageSection) -> Store | None:
@@ -304,6 +325,22 @@ def _no_address(host: str, port: int, setting: str, error: OSError | UnicodeErro
     reason = error.strerror or str(error)
     return StartupError(
         f"cannot listen on {host}:{port} ({reason}); free it or choose another, the setting is {setting}"
+    )
+
+
+def _log_episode(kind: EventKind, episode: Episode) -> None:
+    """Tell the log of drift, each time that it begins, ends, or a person takes note."""
+    if kind == "updated":
+        return
+    level = _log.warning if kind == "opened" else _log.info
+    level(
+        f"episode {kind}",
+        episode=episode.id,
+        row=episode.opened_row,
+        opened_by=" on ".join(reversed(episode.opened_by)),
+        signals=[each.signal for each in episode.signals[:5]],
+        drifted_signals=episode.n_signals,
+        resolution=episode.resolution,
     )
 
 

@@ -89,8 +89,9 @@ def train(
     ).with_quality(prediction.outputs["probabilities"], dataset.labels[splits.reference], dataset.class_names)
     calibration = None
     if monitor is not None:
+        watched = monitor.for_rows(profile)
         calibration = calibrate(
-            profile, false_alarm_every=monitor.false_alarm_every, detectors=detector_specs(monitor)
+            profile, false_alarm_every=watched.false_alarm_every, detectors=detector_specs(watched)
         )
     artefact = replace(artefact, profile=profile, calibration=calibration)
     return Trained(artefact, holdout_quality(artefact, dataset))

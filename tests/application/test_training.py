@@ -59,7 +59,8 @@ def test_the_profile_is_of_the_reference_rows_as_served(trained):
 def test_thresholds_are_found_where_it_is_known_how_the_model_will_be_watched():
     watched = MonitorSettings(window=100, detectors=("incremental_ks", "nmddm"))
     trained = train(short(), monitor=watched).artefact
-    trained.calibration.require(trained.profile, watched.false_alarm_every, detector_specs(watched))
+    rows = watched.for_rows(trained.profile)
+    trained.calibration.require(trained.profile, rows.false_alarm_every, detector_specs(rows))
     assert train(short()).artefact.calibration is None
 
 

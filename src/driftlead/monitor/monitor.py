@@ -112,7 +112,7 @@ class Monitor:
     ) -> None:
         self.settings = settings or MonitorSettings()
         self.store: Store = store if store is not None else MemoryStore()
-        self._row_settings = self.settings.for_rows() if profile.quality is not None else self.settings
+        self._row_settings = self.settings.for_rows(profile)
         self._webhooks = tuple(webhooks)
         self._source = dict(source or {})
         self._clock = clock

@@ -7,6 +7,7 @@ from typing import get_args
 
 from driftlead.detectors import DETECTORS
 from driftlead.errors import InvalidParameterError
+from driftlead.reference import ReferenceProfile
 from driftlead.thresholds import Direction
 
 __all__ = ["MonitorSettings"]
@@ -128,8 +129,10 @@ class MonitorSettings:
             if getattr(self, field) > most:
                 raise InvalidParameterError(field, f"at most {most}", getattr(self, field))
 
-    def for_rows(self) -> MonitorSettings:
-        """Return the settings of the detectors of served rows where labels are watched too."""
+    def for_rows(self, profile: ReferenceProfile) -> MonitorSettings:
+        """Return the settings of the detectors of served rows: labels, where watched, share the budget."""
+        if profile.quality is None:
+            return self
         return replace(self, false_alarm_every=self.false_alarm_every / (1.0 - LABELS_SHARE))
 
     def for_labels(self) -> MonitorSettings:
