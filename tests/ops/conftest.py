@@ -7,7 +7,7 @@ import subprocess
 import threading
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -115,18 +115,18 @@ def served(trained_model_path, webhook, tmp_path) -> Iterator[dict[str, str]]:
         DRIFTLEAD_WEBHOOKS=json.dumps([told]),
     )
     stop = threading.Event()
-    thread = None
-    try:
+    with ExitStack() as stack:
+        stack.callback(process.communicate, timeout=20)
+        stack.callback(process.terminate)
         where = json.loads(process.stderr.readline())
-        thread = threading.Thread(target=send_traffic, args=(where["url"], stop))
-        thread.start()
+        # It logs every alert that it hears of, and would wait for ever before a full pipe.
+        reader = threading.Thread(target=process.stderr.read, daemon=True)
+        sender = threading.Thread(target=send_traffic, args=(where["url"], stop))
+        for thread in (reader, sender):
+            thread.start()
+        stack.callback(sender.join)
+        stack.callback(stop.set)
         yield where
-    finally:
-        stop.set()
-        if thread is not None:
-            thread.join()
-        process.terminate()
-        process.communicate(timeout=20)
 
 
 def hurried(rules: Path, folder: Path) -> str:
