@@ -1,10 +1,10 @@
 """Measured over asked false-alarm rates, on streams that the calibration has not seen.
 
     python benchmarks/false_alarms.py [independent|autocorrelated|dependence|guarantee|correlated|
-                                       speed|delay|peers] …
+                                       speed|delay] …
 
 All parts by default, about half an hour on one core; every number is seeded. A ratio of 1 is a budget met
-exactly, 2 twice as many alarms as asked. ``peers`` needs river and frouros in the environment.
+exactly, 2 twice as many alarms as asked. ``peer_alarms.py`` counts those of other libraries.
 """
 
 from __future__ import annotations
@@ -448,53 +448,9 @@ def oracle_threshold(
     return high
 
 
-def peers(rows: int = 5_000, streams: int = 20) -> None:
-    """False alarms of other libraries' defaults on unchanging normal data."""
-    from frouros.detectors.concept_drift import PageHinkley as FrourosPageHinkley
-    from river import drift
-
-    print(f"\npeers at their defaults, standard normal data, {streams} streams of {rows} rows")
-    rng = np.random.default_rng([SEED, 6])
-    data = rng.normal(size=(streams, rows))
-    makers: dict[str, Callable[[], object]] = {
-        "river PageHinkley": drift.PageHinkley,
-        "river ADWIN": drift.ADWIN,
-        "river KSWIN": lambda: drift.KSWIN(seed=1),
-    }
-    for name, make in makers.items():
-        count, streams_with = 0, 0
-        for stream in data:
-            detector, mine = make(), 0
-            for x in stream:
-                detector.update(float(x))
-                mine += detector.drift_detected
-            count += mine
-            streams_with += mine > 0
-        print(f"{name}: one alarm per {rows * streams / max(count, 1):,.0f} rows,"
-              f" {streams_with} of {streams} streams alarm", flush=True)  # fmt: skip
-    count = 0
-    for stream in data:
-        detector = FrourosPageHinkley()
-        for x in stream:
-            detector.update(value=float(x))
-            if detector.drift:
-                count += 1
-                detector.reset()
-    print(f"frouros PageHinkley: one alarm per {rows * streams / max(count, 1):,.0f} rows")
-    pairs = rng.normal(size=(streams, 100 + 2_000))
-    wrong = 0
-    for stream in pairs:
-        p = [stats.ks_2samp(stream[:100], stream[at : at + 100]).pvalue for at in range(100, 2_000, 20)]
-        wrong += min(p) < 0.05
-    print(
-        f"two-sample KS at p < 0.05 every 20 rows, windows of 100:"
-        f" {wrong} of {streams} alarm within 2,000 rows"
-    )
-
-
 PARTS = {
     part.__name__: part
-    for part in (independent, autocorrelated, dependence, guarantee, correlated, speed, delay, peers)
+    for part in (independent, autocorrelated, dependence, guarantee, correlated, speed, delay)
 }
 
 if __name__ == "__main__":
