@@ -225,6 +225,29 @@ def test_columns_of_text_are_categories(tmp_path):
     np.testing.assert_array_equal(rows, [[1, 1], [np.nan, 2], [0, np.nan], [1, 3]])
 
 
+def test_pairs_that_cannot_alarm_are_named():
+    rows = np.random.default_rng(3).normal(size=(300, 1))
+    calibration = calibrate(profile_of(rows), detectors=[incremental_ks(2)])
+    assert calibration.pairs[0].false_alarm_every == math.inf
+    report = calibration.report()
+    assert "expected: no alarms" in report
+    assert report.splitlines()[4].split()[-2:] == ["cannot", "alarm"]
+    assert "1 of 1 pairs cannot alarm (s0): a window of 2 is too short for the budget" in report
+
+
+@pytest.mark.parametrize("kind", ["numeric", "categorical"])
+@pytest.mark.parametrize("values", [
+    np.zeros(300), np.arange(300) == 7, np.arange(300) % 2, np.arange(300.0),
+    np.where(np.arange(300) % 3 == 0, np.inf, np.arange(300.0)),
+], ids=["constant", "one odd value", "alternating", "trend", "infinite"])  # fmt: skip
+def test_odd_signals_are_calibrated_all_the_same(values, kind, monkeypatch):
+    monkeypatch.setattr("driftlead.calibration.pricing._ROWS_PER_SIGNAL", (20_000, 20_000))
+    rows = values.astype(float)[:, np.newaxis]
+    calibration = calibrate(profile_of(rows, [kind]), rows, detectors=[page_hinkley(), nmddm(20)])
+    assert np.isfinite(calibration.thresholds("nmddm")).all()
+    assert calibration.report()
+
+
 def test_a_window_longer_than_half_the_reference_is_named():
     rows = np.random.default_rng(3).normal(size=(150, 2))
     report = calibrate(profile_of(rows), detectors=[incremental_ks(100)]).report()

@@ -82,7 +82,7 @@ def normal_scores(rows: ArrayLike, seed: int) -> NDArray[np.float64]:
         present = np.flatnonzero(~np.isnan(column))
         values = column[present]
         order = np.argsort(values)
-        if np.any(np.diff(values[order]) == 0.0):
+        if np.any(values[order[1:]] == values[order[:-1]]):
             order = np.lexsort((rng.random(len(values)), values))
         score[present[order]] = quantiles(len(values))
     return scores.T

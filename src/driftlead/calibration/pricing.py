@@ -34,6 +34,7 @@ _MOST_JOINT_ROWS = 2_000_000
 _CORRELATED = 0.4  # below this, signals hardly ever raise a false alarm together
 _JOINT_LEVELS = 10
 _EPISODE_GAP = 500
+_LONGEST = 700.0  # logarithm of the longest budget that a float holds
 _WEAK = 0.2  # logarithm of the variance of a mean over that of independent rows: less needs no simulation
 
 
@@ -287,8 +288,9 @@ def _priced(profile: ReferenceProfile, each: _Watched, log_rate: float, guarante
     level = _level(each, log_rate, guarantee)
     if each.spec.law == "incremental_ks" and each.spec.window is not None:
         level = thresholds.on_lattice(level, each.model.n, each.spec.window)
-    error = 1.96 * each.law.error(level)
-    expected = _log_rate_at(each.law, level)
+    mute = each.spec.law == "incremental_ks" and level >= 1.0  # no distance exceeds 1
+    error = 0.0 if mute else 1.96 * each.law.error(level)
+    expected = -math.inf if mute else _log_rate_at(each.law, level)
     return Pair(
         signal=profile.signals[each.column].name,
         column=each.column,
@@ -297,9 +299,14 @@ def _priced(profile: ReferenceProfile, each: _Watched, log_rate: float, guarante
         simulated=each.simulated,
         order=each.model.order,
         n=each.model.n,
-        false_alarm_every=math.exp(-expected),
-        interval=(math.exp(-expected - error), math.exp(-expected + error)),
+        false_alarm_every=_rows(expected),
+        interval=(_rows(expected + error), _rows(expected - error)),
     )
+
+
+def _rows(log_rate: float) -> float:
+    """Return the rows per alarm, infinite where a float cannot hold them."""
+    return math.exp(-log_rate) if log_rate > -_LONGEST else math.inf
 
 
 def _log_rate_per_pair(budget: float, pairs: int, share: joint.EpisodeShare | None) -> float:

@@ -57,8 +57,11 @@ def lines(calibration: Calibration, rows: int | None) -> Iterator[str]:
 
 def _expected(calibration: Calibration) -> str:
     """Say what all pairs together are expected to do; their simulations' noises are independent."""
-    rates = [1.0 / pair.false_alarm_every for pair in calibration.pairs]
-    errors = [math.log(pair.interval[1] / pair.interval[0]) / 2.0 for pair in calibration.pairs]
+    able = [pair for pair in calibration.pairs if math.isfinite(pair.false_alarm_every)]
+    if not able:
+        return "expected: no alarms"
+    rates = [1.0 / pair.false_alarm_every for pair in able]
+    errors = [math.log(pair.interval[1] / pair.interval[0]) / 2.0 for pair in able]
     every = 1.0 / (calibration.episode_share * sum(rates))
     off = math.hypot(*(rate * error for rate, error in zip(rates, errors, strict=True))) / sum(rates)
     noise = f" ({every * math.exp(-off):,.0f} to {every * math.exp(off):,.0f} by the simulations' noise)"
@@ -90,6 +93,8 @@ def _label(names: list[str]) -> str:
 def _cell(pair: Pair | None) -> str:
     if pair is None:
         return "-"
+    if not math.isfinite(pair.false_alarm_every):
+        return "cannot alarm"
     if not pair.simulated:
         return f"{pair.threshold:.4g}"
     off = (pair.interval[1] / pair.interval[0]) ** 0.5 - 1.0

@@ -23,6 +23,7 @@ from driftlead.calibration import autoregression, counting, laws
 from driftlead.calibration.autoregression import Autoregressions
 from driftlead.calibration.laws import Law
 from driftlead.calibration.specs import DetectorSpec
+from driftlead.detectors._bins import CATEGORIES
 from driftlead.ranks import SortedReference
 
 __all__ = ["SignalModel", "simulate_laws"]
@@ -249,7 +250,9 @@ def _nmddm_law(
 
     Those are the end of the statistic's range, and excursions that run into each other.
     """
-    bins = max(2, spec.bins if model.categories is None else len(model.categories))
+    bins = spec.bins
+    if model.categories is not None:  # of many the rare ones share a bin
+        bins = min(max(len(model.categories), 2), CATEGORIES + 1)
     variance = float(autoregression.long_run_variance(model.coefficients[np.newaxis])[0])
     scale = max(1.0, variance**0.8)  # rare values forget faster than the mean does
     return laws.fit_stretched(
