@@ -80,6 +80,11 @@ def test_labels_in_any_order_and_any_pieces_are_each_joined_once(served, rng):
     assert served.labels.outcomes == {"matched": 300, "late": 0, "duplicate": 50, "unmatched": 0}
     assert served.labels.rows == 300
     assert served.labels.metrics["accuracy"] == pytest.approx(accuracy_score(truth, scores.argmax(axis=1)))
+    (cat, *_) = served.monitor.snapshot().to_json()["labels"]["classes"]
+    chosen = scores.argmax(axis=1)
+    assert (cat["class"], cat["support"]) == ("cat", (truth == 0).sum())
+    assert cat["recall"] == pytest.approx((chosen[truth == 0] == 0).mean())
+    assert cat["precision"] == pytest.approx((truth[chosen == 0] == 0).mean())
     exact = scores.astype(float) / scores.astype(float).sum(axis=1, keepdims=True)
     assert served.labels.metrics["log_loss"] == pytest.approx(log_loss(truth, exact), rel=1e-4)
 

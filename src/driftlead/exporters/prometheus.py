@@ -13,12 +13,15 @@ from prometheus_client.registry import Collector
 from driftlead.errors import InvalidParameterError
 from driftlead.exporters.exposition import LabelSets, array_family
 from driftlead.exporters.reference import chi_square_thresholds, reference_digest
-from driftlead.monitor import DetectorSnapshot, Monitor, MonitorSnapshot
+from driftlead.monitor import DetectorSnapshot, LabelsSnapshot, Monitor, MonitorSnapshot
 from driftlead.reference import ReferenceProfile
 
 __all__ = ["MonitorCollector"]
 
 _OWN = ("model", "version")
+
+_MOST_CLASSES = 100
+"""More of them have no series of their own."""
 
 _LOSSES = ("log_loss", "mae", "rmse")
 """What is not a share of anything, among the measures of `driftlead.quality.metrics`."""
@@ -153,8 +156,21 @@ class MonitorCollector(Collector):
         yield self._gauges(
             "performance_ratio", "Quality of labelled rows; of the reference; estimated.", "metric", ratios
         )
+        yield self._class_family(labels)
         losses = {name: value for name, value in labels.metrics.items() if name in _LOSSES}
         yield self._gauges("performance_loss", "Losses of labelled rows.", "metric", losses)
+
+    def _class_family(self, labels: LabelsSnapshot) -> Metric:
+        family = GaugeMetricFamily(
+            "driftlead_performance_class_ratio",
+            "Precision and recall of each class, of labelled rows.",
+            labels=(*_OWN, "metric", "label"),
+        )
+        for metric in ("precision", "recall"):
+            values = labels.class_metrics.get(metric, ())
+            for name, value in zip(labels.class_labels[:_MOST_CLASSES], values, strict=False):
+                family.add_metric((*self._own, metric, name), float(value))
+        return family
 
     def _reference_families(self, profile: ReferenceProfile, layout: _Layout) -> Iterator[Metric]:
         observations = GaugeMetricFamily(

@@ -178,6 +178,7 @@ class Feedback:
                 lag_seconds=self.lag_seconds,
                 class_names=() if self.reference is None else self.reference.class_names,
                 metrics={} if quality is None else quality.metrics(),
+                class_metrics={} if quality is None else quality.class_metrics(),
                 reference_metrics={} if self.reference is None else self.reference.metrics,
                 estimate=self._estimate(recent_rows, signals),
                 audit=self._audit(),

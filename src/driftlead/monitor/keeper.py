@@ -1,4 +1,4 @@
-"""The thread that saves a monitor's state and tidies its store, every few seconds."""
+"""The threads that save a monitor's state and tidy its store, every few seconds."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ STATE = "monitor"
 
 
 class Keeper:
-    """Save a state, and run what is due, until closed; whatever fails is counted and tried again.
+    """Save a state, and tidy up, until closed; whatever fails is counted and tried again.
+
+    In a thread each: a database that does not answer must not keep the state from being saved, nor the other
+    way round.
 
     Parameters
     ----------
     state : callable
         Returns the state as plain arrays and scalars; called in this thread.
     tidy : callable
-        Called after every save.
+        What else is to be done every so often; counts its own failures.
     folder : StateFolder or None
         Where to save; None saves nothing.
     every_seconds : float
@@ -52,26 +55,33 @@ class Keeper:
         self._every = every_seconds
         self._on_error = on_error
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._saver = threading.Thread(target=self._keep_saving, name="driftlead-saver", daemon=True)
+        self._tidier = threading.Thread(target=self._keep_tidying, name="driftlead-tidier", daemon=True)
+        self._started = False
 
     def start(self) -> None:
-        """Start the thread; the first save comes at once, so that a folder that cannot be written shows."""
-        self._thread = threading.Thread(target=self._work, name="driftlead-keeper", daemon=True)
-        self._thread.start()
+        """Start the threads; the first save comes at once, so that a folder that cannot be written shows."""
+        self._started = True
+        self._saver.start()
+        self._tidier.start()
 
     def close(self, timeout: float) -> None:
-        """Stop the thread and save for the last time."""
+        """Stop the threads and save for the last time."""
         self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout)
-            if self._thread.is_alive():
+        if self._started:
+            self._tidier.join(timeout)
+            self._saver.join(timeout)
+            if self._saver.is_alive():
                 return  # a disk that does not answer; to save beside it would only hang too
         self._save()
 
-    def _work(self) -> None:
+    def _keep_saving(self) -> None:
         self._save()
         while not self._stop.wait(self._every):
             self._save()
+
+    def _keep_tidying(self) -> None:
+        while not self._stop.wait(self._every):
             self._tidy()
 
     def _save(self) -> None:

@@ -95,6 +95,13 @@ class MemoryStore:
     def save_episode(self, episode: EpisodeRecord, notify: Sequence[tuple[str, dict[str, Any]]] = ()) -> None:
         """Keep an episode and messages about it."""
         with self._lock:
+            before = self._episodes.get(episode.id)
+            if before is not None:
+                episode = replace(
+                    episode,
+                    resolved_at=before.resolved_at or episode.resolved_at,
+                    acknowledged_at=before.acknowledged_at or episode.acknowledged_at,
+                )
             self._episodes[episode.id] = episode
             for target, body in notify:
                 message = Notification(self._next_notification, target, body, 0, episode.opened_at)

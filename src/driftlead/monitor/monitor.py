@@ -44,7 +44,7 @@ _PLACES = (
 )  # fmt: skip
 
 _RECORD_SECONDS = 1.0
-_PRUNE_SECONDS = 600.0
+_PRUNE_SECONDS = 10.0  # often: little is old at a time, and the database is never busy with it for long
 
 
 class Monitor:
@@ -432,8 +432,8 @@ class Monitor:
             self._dropped["closed"] += discarded
         if self._worker is not None:
             self._worker.join(timeout)
-        self._recorder.close(timeout)
         self._keeper.close(timeout)
+        self._recorder.close(timeout)
         self.store.close()
         if self._folder is not None:
             self._folder.close()

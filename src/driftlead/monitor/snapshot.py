@@ -83,8 +83,10 @@ class LabelsSnapshot:
     lag_seconds : float
         Mean age of the predictions that were labelled last; NaN before the first.
     class_names : tuple of str
-    metrics, reference_metrics : dict
+    metrics, reference_metrics : dict of str to float
         Quality over the latest window of labelled rows, and of the reference; empty where it has no labels.
+    class_metrics : dict of str to ndarray, shape (n_classes,)
+        Precision, recall and support of each class in that window; empty for a regression.
     estimate : AccuracyEstimate or None
         Accuracy of the latest window of rows, estimated without labels.
     audit : AccuracyAudit or None
@@ -98,8 +100,9 @@ class LabelsSnapshot:
     outcomes: dict[str, int]
     lag_seconds: float
     class_names: tuple[str, ...]
-    metrics: dict[str, Any]
-    reference_metrics: dict[str, Any]
+    metrics: dict[str, float]
+    reference_metrics: dict[str, float]
+    class_metrics: dict[str, NDArray[Any]]
     estimate: AccuracyEstimate | None
     audit: AccuracyAudit | None
     rows: int
@@ -108,6 +111,12 @@ class LabelsSnapshot:
     detectors: tuple[DetectorSnapshot, ...]
     recent_alarms: tuple[Alarm, ...]
     episode: Episode | None
+
+    @property
+    def class_labels(self) -> tuple[str, ...]:
+        """Names of the classes that `class_metrics` measures, their numbers where they have none."""
+        count = len(next(iter(self.class_metrics.values()), ()))
+        return self.class_names or tuple(map(str, range(count)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,6 +228,13 @@ def _labels_json(labels: LabelsSnapshot) -> dict[str, Any]:
         "rows": labels.rows,
         "quality": {name: _finite(value) for name, value in labels.metrics.items()},
         "reference": {name: _finite(value) for name, value in labels.reference_metrics.items()},
+        "classes": [
+            {
+                "class": name,
+                **{metric: _finite(values[index]) for metric, values in labels.class_metrics.items()},
+            }
+            for index, name in enumerate(labels.class_labels)
+        ],
         "estimated_accuracy": None
         if estimate is None
         else {
