@@ -50,6 +50,14 @@ def require_data(prometheus: str, expression: str) -> None:
     ask_until(f"{prometheus}/api/v1/query?{query}", has_data, seconds=30)
 
 
+def metrics_of_rules() -> set[str]:
+    """Name the metrics, those of other rules too, that rules look at."""
+    paths = (ROOT / "configs").glob("prometheus*_rules.yaml")
+    groups = [group for path in paths for group in yaml.safe_load(path.read_text())["groups"]]
+    expressions = " ".join(rule["expr"] for group in groups for rule in group["rules"])
+    return set(re.findall(r"(?:\b\w+:)?driftlead_\w+(?::\w+)?", expressions))
+
+
 def values_of(prometheus: str, query: str) -> list[str]:
     """Answer ``label_values(selector, label)`` as Grafana does."""
     selector, label = re.fullmatch(r"label_values\((.*), (\w+)\)", query).groups()
@@ -61,6 +69,10 @@ def test_every_panel_variable_and_annotation_has_data_and_the_drift_is_told(prom
     require_data(prometheus, 'ALERTS{alertstate="firing", alertname="DriftleadSignalDrift"}')
     # The drift is over the bins of all replicas too.
     require_data(prometheus, 'ALERTS{alertname="DriftleadPopulationDrift"}')
+    # Noise has no right labels.
+    require_data(prometheus, 'ALERTS{alertname="DriftleadAccuracyFalling"}')
+    for name in metrics_of_rules():
+        require_data(prometheus, name)
     for variable in DASHBOARDS["drift.json"]["templating"]["list"]:
         if variable["name"] == "reference":
             (VALUES["$reference"],) = values_of(prometheus, variable["query"]["query"])
