@@ -1,4 +1,4 @@
-"""What the README shows is true: its Python runs and prints what it says, its links lead somewhere."""
+"""README and docs are true: their Python runs and prints what they say, their links lead somewhere."""
 
 from __future__ import annotations
 
@@ -24,11 +24,21 @@ def test_python_examples_print_what_they_say(example):
     assert printed.getvalue().splitlines() == expected
 
 
-def test_links_lead_somewhere():
-    targets = [target for target in re.findall(r"\]\(([^)]+)\)", README) if "://" not in target]
-    assert targets
+def test_the_monitor_of_the_docs_runs_and_says_what_they_say(capsys):
+    test_python_examples_print_what_they_say(*python_of(ROOT / "docs" / "monitor.md"))
+
+
+def python_of(page: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
+)
+def test_links_lead_somewhere(page):
+    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", (ROOT / page).read_text())
     for target in targets:
-        assert (ROOT / target).exists(), target
+        assert "://" in target or (ROOT / page).parent.joinpath(target).exists(), target
 
 
 def test_the_folders_of_the_structure_exist():
