@@ -6,6 +6,7 @@ from driftlead.monitor.drifted_signals import Activity, RecentRows
 from driftlead.monitor.episode import DriftedSignal, Episode, EpisodeEvent
 from driftlead.monitor.episodes import EpisodeTracker
 from driftlead.monitor.feedback import FeedbackOutcome
+from driftlead.monitor.history import QUALITY_COLUMNS, History, HistorySamples, MonitorHistory
 from driftlead.monitor.memory_store import MemoryStore
 from driftlead.monitor.monitor import Monitor
 from driftlead.monitor.records import Store
@@ -14,6 +15,7 @@ from driftlead.monitor.snapshot import Alarm, DetectorSnapshot, LabelsSnapshot, 
 from driftlead.monitor.state_folder import StateFolder
 
 __all__ = [
+    "QUALITY_COLUMNS",
     "Activity",
     "Alarm",
     "BinCounter",
@@ -24,9 +26,12 @@ __all__ = [
     "EpisodeEvent",
     "EpisodeTracker",
     "FeedbackOutcome",
+    "History",
+    "HistorySamples",
     "LabelsSnapshot",
     "MemoryStore",
     "Monitor",
+    "MonitorHistory",
     "MonitorSettings",
     "MonitorSnapshot",
     "RecentRows",

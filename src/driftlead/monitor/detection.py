@@ -18,6 +18,7 @@ from driftlead.monitor.bins import BinCounter, SignalBins
 from driftlead.monitor.drifted_signals import Activity
 from driftlead.monitor.episode import EpisodeEvent
 from driftlead.monitor.episodes import EpisodeTracker
+from driftlead.monitor.history import History
 from driftlead.monitor.settings import MonitorSettings
 from driftlead.monitor.snapshot import Alarm, DetectorSnapshot
 from driftlead.monitor.watch import build_watches
@@ -46,6 +47,8 @@ class Detection:
     ----------
     rows : int
         Rows so far, those before a restart included.
+    history : History
+        Statistic over threshold of every pair of signal and detector over time, watch after watch.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Detection:
         )
         self.tracker = EpisodeTracker(*self._tracked())
         self.recent_alarms: deque[Alarm] = deque(maxlen=settings.recent_alarms)
+        self.history = History(sum(len(watch.columns) for watch in self.watches))
         self._recent_rows = np.full((settings.window, profile.n_signals), np.nan)
         self._recent_times = np.full(settings.window, np.nan)
         self._on_error = on_error
@@ -121,6 +125,10 @@ class Detection:
         before, _ = self.recent()
         self._remember(rows, observed_at)
         try:
+            self._extend_history(activity, float(observed_at[-1]))
+        except Exception:
+            self._on_error("history")
+        try:
             recent = _RecentRows(self, before, slots)
             return self.tracker.advance(self.rows, float(observed_at[-1]), activity, recent)
         except Exception:
@@ -134,6 +142,18 @@ class Detection:
         self._recent_rows[places] = kept
         self._recent_times[places] = observed_at[-len(kept) :]
         self.rows += len(rows)
+
+    def _extend_history(self, activity: Sequence[Activity], now: float) -> None:
+        # Between two samples an alarm may come and go: Page-Hinkley starts anew after each.
+        peaks = {each.detector: each for each in activity}
+        first = 0
+        for watch in self.watches:
+            if peak := peaks.get(watch.name):
+                self.history.note(first + np.searchsorted(watch.columns, peak.signals), peak.peak)
+            first += len(watch.columns)
+        if self.history.due(now):
+            ratios = [watch.detector.statistic / watch.detector.threshold for watch in self.watches]
+            self.history.add(now, self.rows, np.concatenate(ratios))
 
     def _tracked(self) -> tuple[ReferenceProfile, tuple[SignalBins, ...], int]:
         """Return what a tracker of episodes is made of."""
@@ -157,6 +177,11 @@ class Detection:
         return means
 
     @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Signal and detector of each column of the history."""
+        return tuple((signal, watch.name) for watch in self.watches for signal in watch.signals)
+
+    @property
     def rows_since_start(self) -> int:
         """Rows that this process has seen."""
         return self.rows - self._rows_before
@@ -170,6 +195,7 @@ class Detection:
         self.rows, self._rows_before = before.rows, before._rows_before
         self._recent_rows, self._recent_times = before._recent_rows, before._recent_times
         self.recent_alarms.extend(before.recent_alarms)
+        self.history = before.history
 
     def detectors(self) -> tuple[DetectorSnapshot, ...]:
         """Return every detector's state as plain data."""
@@ -212,6 +238,7 @@ class Detection:
             },
             "watches": [watch.state() for watch in self.watches],
             "episodes": self.tracker.state(),
+            "history": self.history.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -247,6 +274,9 @@ class Detection:
                 watch.restored(each) for watch, each in zip(self.watches, state["watches"], strict=True)
             ]
             tracker = EpisodeTracker.from_state(state["episodes"], *self._tracked())
+            # A state of an earlier version has none.
+            if "history" in state:
+                self.history.restore(state["history"])
         except (StateError, ReferenceMismatchError):
             raise
         except (DriftleadError, KeyError, TypeError, ValueError, IndexError) as error:

@@ -16,6 +16,7 @@ from driftlead.errors import InvalidDataError, StateError
 from driftlead.estimation import AccuracyAudit, AccuracyEstimate, bin_counts
 from driftlead.monitor.detection import Detection
 from driftlead.monitor.episode import EpisodeEvent
+from driftlead.monitor.history import History, HistorySamples
 from driftlead.monitor.recorder import LONGEST_ID, Recorder
 from driftlead.monitor.records import JoinedLabels
 from driftlead.monitor.settings import MonitorSettings
@@ -189,6 +190,13 @@ class Feedback:
                 recent_alarms=() if detection is None else tuple(detection.recent_alarms),
                 episode=None if detection is None else detection.tracker.current(),
             )
+
+    def history(self) -> tuple[HistorySamples, tuple[tuple[str, str], ...]]:
+        """Return how the errors of labelled rows stood over time, and the pair of each column."""
+        with self._lock:
+            if self.detection is None:
+                return History(0).samples(), ()
+            return self.detection.history.samples(), self.detection.pairs
 
     def _audit(self) -> AccuracyAudit | None:
         if self.reference is None or self.reference.calibration is None or not self.quality:

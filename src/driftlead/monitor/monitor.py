@@ -19,6 +19,7 @@ from driftlead.monitor.callbacks import Callback, Callbacks
 from driftlead.monitor.detection import Detection
 from driftlead.monitor.episode import Episode, EpisodeEvent
 from driftlead.monitor.feedback import Feedback, FeedbackOutcome
+from driftlead.monitor.history import QUALITY_COLUMNS, History, MonitorHistory
 from driftlead.monitor.keeper import STATE, Keeper
 from driftlead.monitor.memory_store import MemoryStore
 from driftlead.monitor.recorder import Recorder
@@ -40,7 +41,8 @@ _WORKER_ROWS = 4096
 
 #: Where something can fail, besides in the detectors.
 _PLACES = (
-    "observe", "worker", "bins", "episodes", "quality", "storage", "recorder", "state", "rebaseline",
+    "observe", "worker", "bins", "episodes", "history", "quality", "storage", "recorder", "state",
+    "rebaseline",
 )  # fmt: skip
 
 _RECORD_SECONDS = 1.0
@@ -132,6 +134,9 @@ class Monitor:
             self._count_error,
         )
         self._feedback = Feedback(profile, self.settings, self._recorder, self._count_error, self._keep)
+        self._quality_history = History(
+            len(QUALITY_COLUMNS), "latest", every_seconds=self.settings.save_every_seconds
+        )
         self._folder = folder
         self._restore()
         self._keeper = Keeper(
@@ -442,7 +447,8 @@ class Monitor:
         """Return all that goes on after a restart, as plain arrays and scalars; fit for `driftlead.state`."""
         with self._state_lock:
             detection = self._detection.state()
-        return {"detection": detection, "feedback": self._feedback.state()}
+            quality = self._quality_history.state()
+        return {"detection": detection, "feedback": self._feedback.state(), "quality_history": quality}
 
     def snapshot(self) -> MonitorSnapshot:
         """Return everything the monitor knows, as of one row."""
@@ -482,6 +488,39 @@ class Monitor:
             saved_at=self._keeper.saved_at,
             collecting=collecting,
         )
+
+    def history(self) -> MonitorHistory:
+        """Return what the monitor saw over time, as copies.
+
+        Examples
+        --------
+        >>> from driftlead.signals import Signal
+        >>> rng = np.random.default_rng(0)
+        >>> profile = ReferenceProfile.from_rows([Signal("a")], rng.normal(size=(500, 1)), model_hash="1f")
+        >>> monitor = Monitor(profile, MonitorSettings(window=50))
+        >>> monitor.process(rng.normal(size=(100, 1)), observed_at=np.linspace(0.0, 10.0, 100))
+        >>> history = monitor.history()
+        >>> history.row_pairs[0], history.rows.row.tolist()
+        (('a', 'page_hinkley'), [50, 100])
+        """
+        with self._state_lock:
+            rows, row_pairs = self._detection.history.samples(), self._detection.pairs
+            quality = self._quality_history.samples()
+        return MonitorHistory(rows, row_pairs, *self._feedback.history(), quality)
+
+    def recent_values(self, signal: str) -> NDArray[np.float64]:
+        """Return the latest values of one served signal, at most a window, oldest first; NaN where missing.
+
+        Raises
+        ------
+        InvalidParameterError
+            There is no such signal.
+        """
+        with self._state_lock:
+            names = [each.name for each in self._detection.profile.signals]
+            if signal not in names:
+                raise InvalidParameterError("signal", "the name of a served signal", signal)
+            return self._detection.recent()[0][:, names.index(signal)]
 
     # --- inside --------------------------------------------------------------------------------------
 
@@ -553,6 +592,8 @@ class Monitor:
         try:
             self._detection.restore(saved["detection"])
             self._feedback.restore(saved["feedback"])
+            if "quality_history" in saved:
+                self._quality_history.restore(saved["quality_history"])
         except (StateError, ReferenceMismatchError, KeyError) as error:
             self._folder.set_aside(STATE, str(error))
 
@@ -565,6 +606,18 @@ class Monitor:
                 self._next_prune = time.monotonic() + _PRUNE_SECONDS
         except Exception:
             self._count_error("storage")
+        try:
+            self._extend_quality_history()
+        except Exception:
+            self._count_error("history")
+
+    def _extend_quality_history(self) -> None:
+        labels = self.snapshot().labels
+        measured = labels.metrics.get("accuracy", labels.metrics.get("mae", np.nan))
+        estimate = labels.estimate
+        estimated = (estimate.estimate, estimate.low, estimate.high) if estimate else [np.nan] * 3
+        with self._state_lock:
+            self._quality_history.add(self._clock(), self._detection.rows, [measured, *estimated])
 
     def _count_error(self, where: str) -> None:
         with self._count_lock:

@@ -189,12 +189,25 @@ class MonitorSnapshot:
     def to_json(self) -> dict[str, Any]:
         """Return JSON-ready data; signals come strongest first, by the ratio of statistic to threshold."""
         return {
+            **self.to_brief_json(),
+            "drifting": self.drifting,
+            "episodes": [episode.to_document() for episode in self.open_episodes],
+            "labels": {
+                **_labels_json(self.labels),
+                "detectors": [_detector_json(each, self.labels.signals) for each in self.labels.detectors],
+                "alarms": [_alarm_json(alarm) for alarm in self.labels.recent_alarms],
+            },
+            "detectors": [_detector_json(detector, self.signals) for detector in self.detectors],
+            "alarms": [_alarm_json(alarm) for alarm in self.recent_alarms],
+        }
+
+    def to_brief_json(self) -> dict[str, Any]:
+        """Return JSON-ready data of the monitor as a whole, without its signals, alarms and episodes."""
+        return {
             "rows": self.rows,
             "queue_rows": self.queue_rows,
             "dropped_rows": self.dropped_rows,
             "errors": self.errors,
-            "drifting": self.drifting,
-            "episodes": [episode.to_document() for episode in self.open_episodes],
             "labels": _labels_json(self.labels),
             "predictions": {
                 "waiting": self.waiting_predictions,
@@ -204,8 +217,6 @@ class MonitorSnapshot:
             "rebaseline": None
             if self.collecting is None
             else dict(zip(("rows", "of"), self.collecting, strict=True)),
-            "detectors": [_detector_json(detector, self.signals) for detector in self.detectors],
-            "alarms": [_alarm_json(alarm) for alarm in self.recent_alarms],
         }
 
 
@@ -244,8 +255,6 @@ def _labels_json(labels: LabelsSnapshot) -> dict[str, Any]:
             "rows": estimate.rows,
         },
         "audit": None if labels.audit is None else _audit_json(labels.audit),
-        "detectors": [_detector_json(detector, labels.signals) for detector in labels.detectors],
-        "alarms": [_alarm_json(alarm) for alarm in labels.recent_alarms],
     }
 
 

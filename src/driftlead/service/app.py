@@ -16,6 +16,7 @@ from driftlead.service.inference import InferenceWorker
 from driftlead.service.limits import ConcurrencyGate, Limits
 from driftlead.service.metrics import ServiceMetrics
 from driftlead.service.openapi import INDEX
+from driftlead.service.page import add_page_routes
 from driftlead.service.predictor import Predictor
 from driftlead.service.reading import add_reading_routes
 from driftlead.service.routing import InferenceRoute
@@ -78,6 +79,7 @@ def create_app(
     )
     app.state.worker = worker
     app.state.gate = ConcurrencyGate(limits.max_concurrent_requests)
+    add_page_routes(app, predictor, monitor, needs_key=api_key is not None)
     _add_index(app, predictor, watched=monitor is not None)
     route = InferenceRoute(predictor, worker, metrics, limits, app.state.gate)
     add_v2_routes(app, predictor, worker, route)
