@@ -53,7 +53,7 @@ def main(
     """
     # PyTorch takes seconds to import: --help should not.
     from driftlead.errors import DriftleadError
-    from executor.serving import StartupError, serve
+    from executor.serving import serve
     from executor.settings import ServingSettings
     from model.artefact import ArtefactError
     from utils.environment import SettingsError, load_settings
@@ -64,7 +64,7 @@ def main(
     }
     try:
         serve(load_settings(ServingSettings, config, overrides=flags), model)
-    except (SettingsError, StartupError, ArtefactError, DriftleadError) as error:
+    except (SettingsError, ArtefactError, DriftleadError) as error:
         print(f"deployed_model: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
 

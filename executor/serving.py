@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import os
-import signal
-import socket
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
-from types import FrameType
 
 import prometheus_client
 import structlog
-import uvicorn
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from driftlead.calibration import Calibration
 from driftlead.errors import ReferenceMismatchError, StorageError
-from driftlead.exporters.exposition import metrics_app
 from driftlead.exporters.prometheus import MonitorCollector
 from driftlead.exporters.webhooks import NotifierCollector
 from driftlead.monitor import Episode, Monitor, MonitorSettings, StateFolder, Store
@@ -31,24 +21,18 @@ from driftlead.monitor.episode import EventKind
 from driftlead.monitor.watch import detector_specs
 from driftlead.reference import ReferenceProfile
 from driftlead.service import Predictor, create_app
+from driftlead.service.introduction import example_request
+from driftlead.service.process import Endpoints, Hosted, run
 from driftlead.storage import SqlStore
 from driftlead.webhooks import Notifier
-from executor.address import Address
-from executor.connections import ACCEPTED_AT_ONCE, BACKLOG, PatientProtocol, quieten
 from executor.settings import ServingSettings, StorageSection
 from model.artefact import Artefact, load
 from model.predictor import TorchPredictor
 from utils.logging import configure_logging
 
-__all__ = ["Service", "StartupError", "compose", "serve"]
+__all__ = ["Service", "compose", "serve"]
 
 _log = structlog.get_logger(__name__)
-
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
-
-class StartupError(RuntimeError):
-    """The service cannot start; the message is one line that says why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,50 +64,31 @@ def serve(settings: ServingSettings, model_path: Path) -> None:
     ReferenceMismatchError
         The file's reference profile belongs to another model.
     """
-    _refuse_workers()
-    with ExitStack() as stack:
-        stack.enter_context(_signal_handlers_restored())
-        # Until the server runs there is nothing to finish.
-        _on_stop_signals(lambda: sys.exit(0))
-        # First, since a port in use is told at once and a model takes seconds to load.
-        listener = stack.enter_context(_listen(settings.server.host, settings.server.port))
+
+    def build(stack: ExitStack) -> Hosted:
         service = compose(load(model_path), settings)
         if service.monitor is not None:
             stack.callback(service.monitor.close, drain=True)
-        prometheus_client.disable_created_metrics()
-        metrics_port = _start_metrics(service.registry, settings, stack)
-        # Not sooner: a start that fails says so in its one line.
-        configure_logging(settings.logging.level)
-        # Libraries have their own idea of what is worth a line, above all the compiler of the kernels.
-        for name in ("uvicorn", "numba", "asyncio"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-        if service.monitor is not None:
-            service.monitor.on_episode(_log_episode)
-            service.monitor.start()
-            _start_webhooks(service, settings, stack)
-        url = Address(settings.server.host, listener.getsockname()[1]).url
-        metrics_url = f"{Address(settings.server.metrics_host, metrics_port).url}/metrics"
-        server = _Server(
-            uvicorn.Config(
-                service.app,
-                http=PatientProtocol,
-                backlog=ACCEPTED_AT_ONCE,
-                log_config=None,
-                access_log=False,
-                lifespan="on",
-                ws="none",
-                workers=1,
-                server_header=False,
-                # Longer than the minute after which common proxies drop an idle connection themselves.
-                timeout_keep_alive=65,
-                timeout_graceful_shutdown=settings.server.drain_seconds,
-            ),
-            lambda: _announce(service, settings, url, metrics_url),
+        return Hosted(
+            service.app,
+            service.registry,
+            start=lambda: _start(service, settings, stack),
+            announce=lambda url, metrics_url: _announce(service, settings, url, metrics_url),
         )
-        # uvicorn raises the signal again when it is done. That changes nothing then, and the exit code is 0.
-        _on_stop_signals(server.stop)
-        server.run(sockets=[listener])
-    _log.info("stopped", model=service.predictor.name, version=service.predictor.version)
+
+    server = settings.server
+    run(
+        Endpoints(
+            server.host,
+            server.port,
+            server.metrics_host,
+            server.metrics_port,
+            server.drain_seconds,
+            setting=lambda name: f"server.{name}",
+        ),
+        build,
+    )
+    _log.info("stopped")
 
 
 def compose(artefact: Artefact, settings: ServingSettings) -> Service:
@@ -221,86 +186,13 @@ def _store(predictor: Predictor, storage: StorageSection) -> Store | None:
 # --- the process -------------------------------------------------------------------------------------
 
 
-def _refuse_workers() -> None:
-    workers = os.environ.get("WEB_CONCURRENCY", "1").strip()
-    if workers not in ("", "1"):
-        raise StartupError(
-            f"WEB_CONCURRENCY must be 1 or unset, got {workers!r}: each process would watch only its share "
-            "of the rows; run more replicas instead"
-        )
-
-
-@contextmanager
-def _signal_handlers_restored() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in _STOP_SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _on_stop_signals(act: Callable[[], None]) -> None:
-    def handle(number: int, frame: FrameType | None) -> None:
-        act()
-
-    for number in _STOP_SIGNALS:
-        signal.signal(number, handle)
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, which says when it takes requests."""
-
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._report_started = started
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
-        for listener in sockets or []:
-            listener.listen(BACKLOG)
-        if self.started:
-            self._report_started()
-
-    def stop(self) -> None:
-        self.should_exit = True
-
-
-# --- addresses ---------------------------------------------------------------------------------------
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Bind a socket; the server listens on it later."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, address = found[0]
-        listener = socket.socket(family, kind, protocol)
-    except (OSError, UnicodeError) as error:  # the second: a name that breaks the rules of host names
-        raise _no_address(host, port, "server.port", error) from None
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        # Not yet accepting, but from here on nobody else can take the port.
-        listener.listen()
-    except OSError as error:
-        listener.close()
-        raise _no_address(host, port, "server.port", error) from None
-    return listener
-
-
-def _start_metrics(registry: CollectorRegistry, settings: ServingSettings, stack: ExitStack) -> int:
-    """Expose a registry in a thread; return the port."""
-    host, port = settings.server.metrics_host, settings.server.metrics_port
-    try:
-        server, thread = prometheus_client.start_http_server(port, host, registry)
-        server.set_app(metrics_app(registry))
-    except (OSError, UnicodeError) as error:
-        raise _no_address(host, port, "server.metrics_port", error) from None
-    quieten(server)
-    stack.callback(thread.join)
-    stack.callback(server.server_close)
-    stack.callback(server.shutdown)
-    return server.server_port
+def _start(service: Service, settings: ServingSettings, stack: ExitStack) -> None:
+    """Start everything that runs beside the server."""
+    configure_logging(settings.logging.level)
+    if service.monitor is not None:
+        service.monitor.on_episode(_log_episode)
+        service.monitor.start()
+        _start_webhooks(service, settings, stack)
 
 
 def _start_webhooks(service: Service, settings: ServingSettings, stack: ExitStack) -> None:
@@ -313,19 +205,6 @@ def _start_webhooks(service: Service, settings: ServingSettings, stack: ExitStac
     service.registry.register(NotifierCollector(notifier, model=predictor.name, version=predictor.version))
     notifier.start()
     stack.callback(notifier.close)
-
-
-def _no_address(host: str, port: int, setting: str, error: OSError | UnicodeError) -> StartupError:
-    if isinstance(error, socket.gaierror | UnicodeError):
-        reason = "no such host" if isinstance(error, UnicodeError) else error.strerror
-        return StartupError(
-            f"cannot listen on {host}:{port} ({reason}); choose another host, the setting is "
-            f"{setting.replace('port', 'host')}"
-        )
-    reason = error.strerror or str(error)
-    return StartupError(
-        f"cannot listen on {host}:{port} ({reason}); free it or choose another, the setting is {setting}"
-    )
 
 
 def _log_episode(kind: EventKind, episode: Episode) -> None:
@@ -384,18 +263,6 @@ def _introduction(service: Service, settings: ServingSettings, url: str, metrics
         *watching,
         "",
         "Try it:",
-        f"  {_example_request(predictor, url)}",
+        f"  {example_request(predictor, url)}",
         "",
     ]
-
-
-def _example_request(predictor: Predictor, url: str) -> str:
-    """Write a shell line that sends one row of zeros; its data are made by Python, so that it stays short."""
-    tensors = []
-    for spec in predictor.inputs:
-        shape = [1, *spec.shape[1:]] if spec.batched else list(spec.shape)
-        zero = "False" if spec.datatype == "BOOL" else "0"
-        fields = f'"name": {json.dumps(spec.name)}, "shape": {shape}, "datatype": "{spec.datatype}"'
-        tensors.append(f'{{{fields}, "data": [{zero}] * {prod(shape)}}}')
-    program = f'import json; print(json.dumps({{"inputs": [{", ".join(tensors)}]}}))'
-    return f"python3 -c '{program}' | curl -s {url}/v2/models/{predictor.name}/infer -d @-"

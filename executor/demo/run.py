@@ -13,7 +13,7 @@ from rich.console import Console
 
 from driftlead.detectors import DETECTORS
 from driftlead.errors import DriftleadError
-from executor.address import Address
+from driftlead.service.address import Address
 from executor.demo.client import ServiceClient
 from executor.demo.play import Player
 from executor.demo.progress import Progress

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from executor.address import Address
+from driftlead.service.address import Address
 
 __all__ = ["ServiceError", "ServiceProcess", "choose_port"]
 

@@ -7,6 +7,7 @@
     ├── InvalidDataError (ValueError)        data do not fit: shape, dtype, missing values where none may be
     ├── StateError (ValueError)              a stored file is unreadable, corrupt, newer, or of another kind
     ├── ReferenceMismatchError (ValueError)  a reference profile belongs to another model
+    ├── StartupError (RuntimeError)          a service cannot start
     ├── StorageError (RuntimeError)          the database did not take or give what it was asked for
     └── DeliveryError (RuntimeError)         a webhook did not take a message
 """
@@ -19,6 +20,7 @@ __all__ = [
     "InvalidDataError",
     "InvalidParameterError",
     "ReferenceMismatchError",
+    "StartupError",
     "StateError",
     "StorageError",
 ]
@@ -63,6 +65,10 @@ class StateError(DriftleadError, ValueError):
 
 class ReferenceMismatchError(DriftleadError, ValueError):
     """A reference profile belongs to another model than the one it is asked to watch."""
+
+
+class StartupError(DriftleadError, RuntimeError):
+    """A service cannot start; the message is one line that says why."""
 
 
 class StorageError(DriftleadError, RuntimeError):

@@ -21,7 +21,8 @@ from driftlead.calibration import (
 )
 from driftlead.calibration.counting import excursions
 from driftlead.calibration.simulation import SignalModel, simulate_laws
-from driftlead.cli import app, read_table
+from driftlead.cli import app
+from driftlead.cli.tables import read_table
 from driftlead.detectors import IncrementalKS
 from driftlead.errors import InvalidDataError, InvalidParameterError, StateError
 from driftlead.reference import ReferenceProfile

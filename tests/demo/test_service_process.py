@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from executor.address import Address
+from driftlead.service.address import Address
 from executor.demo import service_process
 from executor.demo.service_process import ServiceError, ServiceProcess, choose_port
 

@@ -116,7 +116,7 @@ def test_binary_values_that_do_not_fit_are_named(service, body, error):
 @pytest.mark.parametrize(
     ("values", "error"),
     [
-        (b"\1\0\0", "must hold 1 values, got 0"),
+        (b"\1\0\0", "must hold 1 values, got at most 0"),
         (b"\4\0\0\0abc", "'s length must be at most 3"),
         (b"\1\0\0\0ab", "must end after its 1 values, got 1 bytes more"),
     ],

@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 from prometheus_client import CollectorRegistry
 
-from executor.connections import PatientProtocol, quieten
+from driftlead.service.connections import PatientProtocol, quieten
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: service\r\n\r\n"
 

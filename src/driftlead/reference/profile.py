@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from driftlead import state
 from driftlead.errors import InvalidDataError, InvalidParameterError, ReferenceMismatchError, StateError
 from driftlead.reference.quality import ReferenceQuality
 from driftlead.reference.samples import (
@@ -29,6 +30,7 @@ from driftlead.signals import Signal
 
 __all__ = ["ReferenceProfile"]
 
+_KIND = "reference_profile"
 _VERSION = 2
 
 
@@ -178,7 +180,7 @@ class ReferenceProfile:
         seed: int = 0,
         progress: Progress | None = None,
     ) -> ReferenceProfile:
-        r"""Take a profile from a CSV or Parquet file of any size, as `from_batches` does.
+        r"""Take a profile from a CSV, JSON Lines or Parquet file of any size, as `from_batches` does.
 
         Numbers and booleans are taken as they are. Texts become the codes 0, 1, … from the most frequent on,
         which `categories` lists and `encode` applies. Dates, nested columns and bytes are refused.
@@ -186,8 +188,8 @@ class ReferenceProfile:
         Parameters
         ----------
         path : path-like
-            A file that ends in ``.parquet``, or in ``.csv`` or ``.tsv`` with names in its first line. An
-            empty cell is a missing value.
+            A file that ends in ``.parquet``, in ``.jsonl``, or in ``.csv`` or ``.tsv`` with names in its
+            first line. An empty cell is a missing value.
         signals : sequence of Signal, optional
             One per column; ``feature:<column>`` by default, categorical where the column is text.
         columns : sequence of str, optional
@@ -358,6 +360,36 @@ class ReferenceProfile:
             "categories": {name: list(names) for name, names in self.categories.items()},
             "quality": None if self.quality is None else self.quality.to_state(),
         }
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the profile to a file.
+
+        Raises
+        ------
+        StateError
+            It cannot be written.
+        """
+        state.save(path, _KIND, _VERSION, self.to_state())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> ReferenceProfile:
+        """Read a profile that `save` wrote.
+
+        Raises
+        ------
+        StateError
+            The file is missing, unreadable, or of another kind.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> profile = ReferenceProfile.from_rows([Signal("a")], [[1.0], [2.0]], model_hash="1f")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     profile.save(Path(folder, "reference.state"))
+        ...     ReferenceProfile.load(Path(folder, "reference.state")).n_rows
+        2
+        """
+        return cls.from_state(state.load(path, _KIND)[1])
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> ReferenceProfile:

@@ -1,15 +1,16 @@
-"""CSV and Parquet files of any size, a batch of rows at a time (extra ``tables``)."""
+"""CSV, JSON Lines and Parquet files of any size, a batch of rows at a time (extra ``tables``)."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from driftlead.errors import DriftleadError, InvalidDataError
 
@@ -65,15 +66,46 @@ class Table:
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(self.path, error) from None
 
+    def rows(self, encode: Callable[[str, Sequence[str | None]], ArrayLike]) -> Iterator[NDArray[np.float64]]:
+        """Yield the rows in batches of shape (rows, n_columns), once.
 
-def open_table(path: Path, columns: Sequence[str] | None) -> Table:
-    """Open a file by its ending: ``.parquet``, or ``.csv`` and ``.tsv`` with names in the first line.
+        Parameters
+        ----------
+        encode : callable
+            From the name of a column of text, and texts in it, None where missing, to their codes.
+
+        Raises
+        ------
+        InvalidDataError
+            As for `batches`.
+        """
+        import pyarrow as pa
+
+        try:
+            for batch in self._batches:
+                yield np.column_stack(
+                    [
+                        _codes(batch.column(name), partial(encode, name))
+                        if text
+                        else _numbers(batch.column(name))
+                        for name, text in zip(self.columns, self.is_text, strict=True)
+                    ]
+                )
+        except (pa.ArrowException, OSError) as error:
+            raise _unreadable(self.path, error) from None
+
+
+def open_table(path: Path, columns: Sequence[str] | None, texts: Collection[str] = ()) -> Table:
+    """Open a file by its ending.
 
     Parameters
     ----------
     path : Path
+        ``.parquet``, ``.jsonl``, or ``.csv`` and ``.tsv`` with names in the first line.
     columns : sequence of str, optional
         Columns to read, in this order; all by default.
+    texts : collection of str
+        Those of them that are read as text even where they look like numbers.
 
     Raises
     ------
@@ -92,8 +124,10 @@ def open_table(path: Path, columns: Sequence[str] | None) -> Table:
     if not path.is_file():
         raise InvalidDataError(f"{path} not found")
     suffix = path.suffix.lower()
-    if suffix not in (".parquet", ".csv", ".tsv"):
-        raise InvalidDataError(f"{path} must end in .csv, .tsv or .parquet, got {suffix or 'no ending'!r}")
+    if suffix not in (".parquet", ".csv", ".tsv", ".jsonl"):
+        raise InvalidDataError(
+            f"{path} must end in .csv, .tsv, .jsonl or .parquet, got {suffix or 'no ending'!r}"
+        )
     try:
         if suffix == ".parquet":
             file = parquet.ParquetFile(path, pre_buffer=False)  # which would hold the whole file in the end
@@ -101,8 +135,10 @@ def open_table(path: Path, columns: Sequence[str] | None) -> Table:
             batches = file.iter_batches(_BATCH_ROWS, columns=list(chosen))
             n_rows = file.metadata.num_rows
         else:
-            delimiter = "\t" if suffix == ".tsv" else ","
-            schema = _open_csv(path, delimiter).schema
+            open_text = (
+                _open_jsonl if suffix == ".jsonl" else partial(_open_csv, "\t" if suffix == ".tsv" else ",")
+            )
+            schema = open_text(path, None, {}).schema
             chosen = _chosen(path, schema, columns)
             # The first megabyte decides a column's type; whole numbers there may well have fractions later.
             wider = {
@@ -110,20 +146,39 @@ def open_table(path: Path, columns: Sequence[str] | None) -> Table:
                 for name in chosen
                 if pa.types.is_integer(schema.field(name).type) or pa.types.is_null(schema.field(name).type)
             }
-            batches = iter(_open_csv(path, delimiter, include_columns=list(chosen), column_types=wider))
+            wider |= {name: pa.string() for name in texts if name in chosen}
+            batches = iter(open_text(path, list(chosen), wider))
             n_rows = None
     except (pa.ArrowException, OSError) as error:
         raise _unreadable(path, error) from None
-    return Table(path, tuple(chosen), tuple(chosen.values()), n_rows, batches)
+    is_text = tuple(text or name in texts for name, text in chosen.items())
+    return Table(path, tuple(chosen), is_text, n_rows, batches)
 
 
-def _open_csv(path: Path, delimiter: str, **conversion: Any) -> Any:
+def _open_csv(delimiter: str, path: Path, columns: list[str] | None, types: dict[str, Any]) -> Any:
     from pyarrow import csv
 
     return csv.open_csv(
         path,
         parse_options=csv.ParseOptions(delimiter=delimiter),
-        convert_options=csv.ConvertOptions(**conversion),
+        convert_options=csv.ConvertOptions(include_columns=columns, column_types=types),
+    )
+
+
+def _open_jsonl(path: Path, columns: list[str] | None, types: dict[str, Any]) -> Any:
+    import pyarrow as pa
+    from pyarrow import json
+
+    if columns is None:
+        return json.open_json(path)
+    # Fields are found by name; those that are not asked for are passed over.
+    found = json.open_json(path).schema
+    fields = [pa.field(name, types.get(name, found.field(name).type)) for name in columns]
+    return json.open_json(
+        path,
+        parse_options=json.ParseOptions(
+            explicit_schema=pa.schema(fields), unexpected_field_behavior="ignore"
+        ),
     )
 
 
@@ -173,6 +228,19 @@ def _counts(column: Any) -> dict[str | None, int]:
         column = column.cast(column.type.value_type)
     counted = column.value_counts()
     return dict(zip(counted.field(0).to_pylist(), counted.field(1).to_pylist(), strict=True))
+
+
+def _codes(column: Any, encode: Callable[[Sequence[str | None]], ArrayLike]) -> NDArray[np.float64]:
+    """Encode each different text once."""
+    import pyarrow as pa
+
+    if not pa.types.is_dictionary(column.type):
+        column = column.cast(pa.string()).dictionary_encode()
+    # One more code, of what is missing, for the index -1.
+    known = np.asarray(encode(column.dictionary.to_pylist()), dtype=np.float64)
+    codes: NDArray[np.float64] = np.append(known, np.nan)
+    indices: NDArray[np.int64] = column.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return codes[indices]
 
 
 def _unreadable(path: Path, error: Exception) -> InvalidDataError:

@@ -83,6 +83,9 @@ def encode_binary(array: NDArray[Any], spec: TensorSpec) -> bytes:
 
 
 def _texts(values: memoryview, size: int, field: str) -> NDArray[np.object_]:
+    if size * _LENGTH.size > len(values):
+        most = len(values) // _LENGTH.size
+        raise RequestError(400, f"{field} must hold {size} values, got at most {most}")
     found = np.empty(size, dtype=np.object_)
     at = 0
     for number in range(size):

@@ -12,6 +12,7 @@ from driftlead.service.predictor import DATATYPES
 
 __all__ = [
     "EPISODES",
+    "EVENTS",
     "INDEX",
     "INFER",
     "MODEL_METADATA",
@@ -177,6 +178,34 @@ EPISODES = reading(
     {"episodes": _OBJECTS},
     {400: "limit breaks its rule.", 503: "The store does not answer; see Retry-After."},
 )
+
+EVENTS: dict[str, Any] = {
+    "status_code": 202,
+    "openapi_extra": {
+        "requestBody": {
+            "required": True,
+            "description": "A CloudEvent: headers ce-id, ce-type and ce-specversion and a payload, or JSON.",
+            "content": {
+                "application/json": {"schema": {"type": "object"}},
+                "application/cloudevents+json": {"schema": {"type": "object"}},
+                "application/cloudevents-batch+json": {"schema": _OBJECTS},
+            },
+        },
+        "responses": {
+            "202": _json(
+                "Taken; whether it can be watched, the metrics tell.",
+                {"type": "object", "required": ["taken"], "properties": {"taken": _COUNT}},
+            ),
+            **_refused(
+                {
+                    **{code: _ACTION_REFUSALS[code] for code in (408, 413, 415)},
+                    400: "It is no CloudEvent.",
+                    503: "Too many requests at once; see Retry-After.",
+                }
+            ),
+        },
+    },
+}
 
 _BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _INFER = {

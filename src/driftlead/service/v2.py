@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -22,7 +23,7 @@ from driftlead.service.tensors import (
     select_outputs,
 )
 
-__all__ = ["V2Call", "add_v2_routes"]
+__all__ = ["V2Call", "add_health_routes", "add_v2_routes"]
 
 _HEADER_LENGTH = "Inference-Header-Content-Length"
 
@@ -79,23 +80,12 @@ def add_v2_routes(app: FastAPI, predictor: Predictor, worker: InferenceWorker, r
         Answers inference requests.
     """
 
-    def readiness(**content: Any) -> Response:
-        if worker.open:
-            return json_answer({**content, "ready": True})
-        return json_answer({**content, "ready": False, "error": "the service is shutting down"}, 503)
-
     @app.get("/v2", summary="Server metadata", **SERVER_METADATA)
     async def server_metadata() -> Response:
         extensions = ["binary_tensor_data"]
         return json_answer({"name": "driftlead", "version": driftlead.__version__, "extensions": extensions})
 
-    @app.get("/v2/health/live", summary="Whether the server runs", **SERVER_LIVE)
-    async def live() -> Response:
-        return json_answer({"live": True})
-
-    @app.get("/v2/health/ready", summary="Whether the server takes inference requests", **READY)
-    async def ready() -> Response:
-        return readiness()
+    add_health_routes(app, lambda: worker.open)
 
     @app.get("/v2/models/{model}", summary="Model metadata", **MODEL_METADATA)
     @app.get("/v2/models/{model}/versions/{version}", summary="Model metadata", **MODEL_METADATA)
@@ -117,12 +107,30 @@ def add_v2_routes(app: FastAPI, predictor: Predictor, worker: InferenceWorker, r
     @app.get("/v2/models/{model}/versions/{version}/ready", summary=taking, **MODEL_READY)
     async def model_ready(model: str, version: str | None = None) -> Response:
         require_model(predictor, model, version)
-        return readiness(name=predictor.name)
+        return _readiness(worker.open, name=predictor.name)
 
     @app.post("/v2/models/{model}/infer", summary="Predict", **INFER)
     @app.post("/v2/models/{model}/versions/{version}/infer", summary="Predict", **INFER)
     async def infer(request: Request, model: str, version: str | None = None) -> Response:
         return await route.answer(request, model, version, _call, _response)
+
+
+def add_health_routes(app: FastAPI, is_open: Callable[[], bool]) -> None:
+    """Add ``/v2/health/live`` and ``/v2/health/ready``, which is ready as long as the application is open."""
+
+    @app.get("/v2/health/live", summary="Whether the server runs", **SERVER_LIVE)
+    async def live() -> Response:
+        return json_answer({"live": True})
+
+    @app.get("/v2/health/ready", summary="Whether the server takes requests", **READY)
+    async def ready() -> Response:
+        return _readiness(is_open())
+
+
+def _readiness(is_open: bool, **content: Any) -> Response:
+    if is_open:
+        return json_answer({**content, "ready": True})
+    return json_answer({**content, "ready": False, "error": "the service is shutting down"}, 503)
 
 
 def _call(body: bytes, request: Request) -> V2Call:

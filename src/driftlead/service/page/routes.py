@@ -19,7 +19,6 @@ from driftlead.service.errors import RequestError, quote_value
 from driftlead.service.openapi import reading
 from driftlead.service.page.files import PageFile, page_file, plotly_file, plotly_version
 from driftlead.service.page.tagged import tagged, tagged_json
-from driftlead.service.predictor import Predictor
 
 __all__ = ["add_page_routes"]
 
@@ -62,7 +61,7 @@ ThemeQuery = Annotated[
 
 
 def add_page_routes(
-    app: FastAPI, predictor: Predictor, monitor: Monitor | None, *, needs_key: bool = False
+    app: FastAPI, monitor: Monitor | None, *, model: str, version: str, needs_key: bool = False
 ) -> None:
     """Add the page at ``/``, for clients that ask for HTML, and what it is drawn from.
 
@@ -71,17 +70,17 @@ def add_page_routes(
     Parameters
     ----------
     app : FastAPI
-    predictor : Predictor
-        What is served.
     monitor : Monitor or None
-        What watches it; without one the page says so.
+        What watches the model; without one the page says so.
+    model, version : str
+        What is watched.
     needs_key : bool
         Whether what changes state asks for the service's API key.
     """
     _add_files(app)
     served = {
-        "model": predictor.name,
-        "version": predictor.version,
+        "model": model,
+        "version": version,
         "watched": monitor is not None,
         "needs_key": needs_key,
         "started_at": time.time(),

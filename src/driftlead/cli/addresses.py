@@ -1,0 +1,54 @@
+"""Options that every command which serves has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "ApiKey",
+    "Budget",
+    "Folder",
+    "Host",
+    "MetricsHost",
+    "MetricsPort",
+    "Port",
+    "Reference",
+    "Window",
+    "option",
+]
+
+Reference = Annotated[
+    Path, typer.Option("--reference", "-r", help="Profile of the model's signals, by driftlead profile.")
+]
+Host = Annotated[str, typer.Option(help="Address to serve on; this machine only, by default.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on; 0 takes a free one.")]
+MetricsHost = Annotated[str, typer.Option(help="Address of /metrics.")]
+MetricsPort = Annotated[int, typer.Option(min=0, max=65535, help="Port of /metrics; 0 takes a free one.")]
+Folder = Annotated[
+    Path | None,
+    typer.Option(help="Folder to keep state, predictions, labels and episodes in; else in memory alone."),
+]
+Budget = Annotated[float, typer.Option(help="Rows per false alarm of all signals and tests together.")]
+Window = Annotated[int, typer.Option(help="Rows in the sliding windows.")]
+ApiKey = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DRIFTLEAD_API_KEY",
+        show_envvar=True,
+        help="What clients must show to send labels and change the monitor. Better in the environment.",
+    ),
+]
+
+
+def option(name: str) -> str:
+    """Return how a command line spells a setting.
+
+    Examples
+    --------
+    >>> option("metrics_port")
+    '--metrics-port'
+    """
+    return f"--{name.replace('_', '-')}"

@@ -1,0 +1,43 @@
+"""How commands end: exit codes, and one line instead of a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import typer
+
+from driftlead.errors import DriftleadError
+
+__all__ = ["CONTROL_C", "FAILED", "PIPE_CLOSED", "ending_well"]
+
+#: The command could not do what it was asked.
+FAILED = 2
+#: As shells report a process that SIGINT ended.
+CONTROL_C = 130
+#: As shells report a process that SIGPIPE ended.
+PIPE_CLOSED = 141
+
+
+def ending_well(command: Callable[..., None]) -> Callable[..., None]:
+    """Make a command end with an exit code and at most one line, whatever it raises on purpose."""
+
+    @wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+            sys.stdout.flush()
+        except KeyboardInterrupt:
+            raise typer.Exit(CONTROL_C) from None
+        except BrokenPipeError:
+            # What is still in the buffer would fail again when Python ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(PIPE_CLOSED) from None
+        except (DriftleadError, OSError) as error:
+            typer.echo(f"driftlead {command.__name__}: {' '.join(str(error).split())}", err=True)
+            raise typer.Exit(FAILED) from None
+
+    return run

@@ -1,0 +1,81 @@
+"""``driftlead watch``: a model that another server serves, by the events of its payload logger."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from driftlead.cli.addresses import (
+    ApiKey,
+    Budget,
+    Folder,
+    Host,
+    MetricsHost,
+    MetricsPort,
+    Port,
+    Reference,
+    Window,
+    option,
+)
+
+__all__ = ["EPILOG", "watch"]
+
+EPILOG = """
+**Examples**
+
+- driftlead watch --reference reference.state --model credit
+
+- driftlead watch -r reference.state --model credit --host 0.0.0.0 --output probabilities --folder var
+
+Send it the events of KServe's or Seldon's payload logger: in an InferenceService, logger: {mode: all, url:
+http://driftlead:8000/events}. Requests and responses are paired by their id, which POST /feedback takes too.
+"""
+
+
+def watch(
+    reference: Reference,
+    model: Annotated[str, typer.Option(help="Name of the model, as its metrics are labelled.")],
+    version: Annotated[str, typer.Option(help="Its version.")] = "1",
+    output: Annotated[
+        str | None,
+        typer.Option(help="Output that holds the prediction; by default the first table of several columns."),
+    ] = None,
+    softmax: Annotated[bool, typer.Option("--softmax", help="That output holds logits.")] = False,
+    wait: Annotated[float, typer.Option(help="Longest wait for the other half of a pair, in seconds.")] = 60,
+    memory: Annotated[int, typer.Option(help="Most memory of what waits, in MiB.")] = 256,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    metrics_host: MetricsHost = "127.0.0.1",
+    metrics_port: MetricsPort = 8001,
+    folder: Folder = None,
+    false_alarm_every: Budget = 1e6,
+    window: Window = 500,
+    api_key: ApiKey = None,
+) -> None:
+    """Watch a model that is served elsewhere, and say when it drifts."""
+    from driftlead.monitor import MonitorSettings
+    from driftlead.reference import ReferenceProfile
+    from driftlead.service import Translation, create_watch_app
+    from driftlead.service.host import Watched
+    from driftlead.service.host import host as run
+    from driftlead.service.process import Endpoints
+
+    profile = ReferenceProfile.load(reference)
+    translation = Translation(profile, output, softmax=softmax)
+    settings = MonitorSettings(false_alarm_every=false_alarm_every, window=window)
+    run(
+        Watched(model, version, profile, settings, folder),
+        Endpoints(host, port, metrics_host, metrics_port, setting=option),
+        lambda monitor, registry: create_watch_app(
+            monitor,
+            translation,
+            model=model,
+            version=version,
+            registry=registry,
+            max_pending_bytes=memory * 1024 * 1024,
+            max_pending_seconds=wait,
+            api_key=api_key,
+        ),
+        lambda url: [f"  events    {url}/events"],
+    )

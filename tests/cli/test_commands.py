@@ -1,0 +1,98 @@
+"""Every command as its user meets it: help that teaches, exit codes, no noise."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.cli.conftest import start
+
+COMMANDS = ("replay", "profile", "calibrate", "serve", "watch", "bench")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_examples(run, command):
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert f"driftlead {command}" in result.stdout.partition("Examples")[2]
+
+
+def test_help_lists_the_commands_and_imports_little(run):
+    listed = run("--help").stdout
+    for command in COMMANDS:
+        assert f" {command} " in listed
+    assert "--install-completion" in listed
+    assert run("--version").stdout.startswith("driftlead ")
+    code = (
+        "import sys, driftlead.cli;"
+        "print([name for name in ('numba', 'fastapi', 'torch') if name in sys.modules])"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+    )
+    assert answer.stdout.strip() == "[]"
+
+
+def test_a_wrong_option_is_refused(run):
+    assert run("replay", "--nonsense").exit_code == 2
+    assert run("nonsense").exit_code == 2
+
+
+def test_bench_times_every_detector(run):
+    result = run("bench", "--signals", 3, "--batch", 50, "--window", 50, "--seconds", 0.05)
+    assert result.exit_code == 0
+    for name in ("page_hinkley", "incremental_ks", "nmddm"):
+        assert name in result.stdout
+
+
+def test_colours_are_for_terminals_that_want_them(recorded):
+    arguments = ("replay", recorded["clean"], "-r", recorded["reference"], "--window", 100)
+    for variables, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
+        controller, terminal = pty.openpty()
+        environment = {**os.environ, "TERM": "xterm-256color", **variables}
+        environment.pop("NO_COLOR" if coloured else "", None)
+        environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+        code = "from driftlead.cli import app; app()"
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, *map(str, arguments)], stdout=terminal, env=environment
+        )
+        os.close(terminal)
+        shown = b""
+        try:
+            while chunk := os.read(controller, 4096):
+                shown += chunk
+        except OSError:  # the other end is closed
+            pass
+        os.close(controller)
+        assert process.wait(60) == 0
+        assert b"No drift." in shown
+        assert (b"\x1b[1;32m" in shown) == coloured
+
+
+def test_ctrl_c_ends_without_noise(recorded):
+    process = start("bench", "--seconds", 60)
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (130, "")
+
+
+def test_a_reader_that_leaves_is_no_error(recorded):
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = start(
+        "replay", recorded["drifted"], "-r", recorded["reference"], "--window", 100, stdout=writer
+    )
+    os.close(writer)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (141, "")

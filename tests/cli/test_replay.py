@@ -1,0 +1,108 @@
+"""What a person is told of a recorded file, in three forms, from three kinds of files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+
+import pytest
+
+from tests.cli.conftest import CHANGE
+
+WINDOW = ("--window", 100)
+
+
+def outcome(run, data, reference, *options):
+    result = run("replay", data, "--reference", reference, "--format", "json", *WINDOW, *options)
+    return result.exit_code, json.loads(result.stdout)
+
+
+def test_a_change_is_told_with_its_row_and_its_signals(run, recorded):
+    code, told = outcome(run, recorded["drifted"], recorded["reference"])
+    assert (code, told["drift"], told["rows"], told["reference_rows"]) == (1, True, 1_500, 2_000)
+    (episode,) = told["episodes"]
+    assert abs(episode["change_row"] - CHANGE) <= 10
+    assert CHANGE < episode["opened_row"] < CHANGE + 50
+    assert [signal["signal"] for signal in episode["signals"]] == ["feature:b", "feature:city"]
+    assert episode["resolved_row"] is None
+    assert not [key for key in episode if key.endswith("_at")]
+
+
+def test_no_change_is_told_as_none(run, recorded):
+    code, told = outcome(run, recorded["clean"], recorded["reference"])
+    assert (code, told["drift"], told["episodes"]) == (0, False, [])
+    result = run("replay", recorded["clean"], "-r", recorded["reference"], *WINDOW)
+    assert "No drift." in result.stdout
+    assert "\x1b" not in result.stdout
+
+
+def test_a_person_reads_the_same_as_a_program(run, recorded):
+    text = run("replay", recorded["drifted"], "-r", recorded["reference"], *WINDOW)
+    assert text.exit_code == 1
+    assert "Drift: 1 episode" in text.stdout
+    assert "noticed at" in text.stdout
+    assert re.search(r"(Rome 6|Oslo 3|Oslo 4|Rome 5)\d% +(Rome|Oslo) (1|9|8)\d?%", text.stdout)
+    assert "--calibrate" in text.stdout
+    markdown = run("replay", recorded["drifted"], "-r", recorded["reference"], *WINDOW, "--format", "md")
+    assert "| feature:b |" in markdown.stdout
+    assert markdown.stdout.startswith("**Drift: 1 episode")
+    one = run("replay", recorded["drifted"], "-r", recorded["reference"], *WINDOW, "--shown", 1)
+    assert "and 1 more" in one.stdout
+    assert "feature:city" not in one.stdout.partition("evidence")[2]
+
+
+def test_parquet_json_lines_and_profiles_are_read_alike(run, recorded, tmp_path):
+    from pyarrow import csv as arrow_csv
+    from pyarrow import parquet
+
+    expected = outcome(run, recorded["drifted"], recorded["reference"])[1]["episodes"]
+    parquet.write_table(arrow_csv.read_csv(recorded["drifted"]), tmp_path / "data.parquet")
+    with recorded["drifted"].open() as file:
+        rows = [{**row, "a": float(row["a"]), "b": float(row["b"])} for row in csv.DictReader(file)]
+    (tmp_path / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    saved = run("profile", recorded["reference"], "-o", tmp_path / "reference.state")
+    assert saved.stdout == f"{tmp_path / 'reference.state'}: 3 signals of 2,000 rows\n"
+    for data in ("data.parquet", "data.jsonl"):
+        for reference in (recorded["reference"], tmp_path / "reference.state"):
+            found = outcome(run, tmp_path / data, reference)[1]["episodes"]
+            assert [{**each, "id": ""} for each in found] == [{**each, "id": ""} for each in expected]
+
+
+def test_columns_and_detectors_are_chosen(run, recorded):
+    code, told = outcome(run, recorded["drifted"], recorded["reference"], "--columns", "a")
+    assert (code, told["episodes"]) == (0, [])
+    told = outcome(run, recorded["drifted"], recorded["reference"], "--detectors", "nmddm")[1]
+    peaks = {name for signal in told["episodes"][0]["signals"] for name in signal["peaks"]}
+    assert peaks == {"nmddm"}
+
+
+def test_thresholds_are_simulated_where_that_is_asked_for(run, recorded):
+    options = ("--calibrate", "--false-alarm-every", "1e4", "--columns", "a,b")
+    code, told = outcome(run, recorded["drifted"], recorded["reference"], *options)
+    assert (code, told["calibrated"]) == (1, True)
+    assert abs(told["episodes"][0]["change_row"] - CHANGE) <= 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("nowhere.csv", "-r", "{reference}"), "nowhere.csv not found"),
+        (("{clean}", "-r", "nowhere.state"), "cannot read state file nowhere.state"),
+        (("{clean}", "-r", "{reference}", "--columns", "aa"), "no column 'aa': did you mean 'a'?"),
+        (("{clean}", "-r", "{reference}", "--window", "1"), "window must be at least 2, got 1"),
+        (("{clean}", "-r", "{reference}", "--detectors", "ddm"), "detectors must be among"),
+        (("{other}", "-r", "{reference}"), "column 'b' holds text, and numbers in the reference"),
+        (("{empty}", "-r", "{reference}"), "must have at least one row"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(run, recorded, tmp_path, arguments, complaint):
+    (tmp_path / "other.csv").write_text("a,b,city\n1,x,Rome\n")
+    (tmp_path / "empty.csv").write_text("a,b,city\n")
+    places = {**recorded, "other": tmp_path / "other.csv", "empty": tmp_path / "empty.csv"}
+    result = run("replay", *(argument.format(**places) for argument in arguments))
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("driftlead replay: ")
+    assert complaint in line
