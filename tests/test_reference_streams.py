@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import tracemalloc
 
@@ -310,7 +311,7 @@ def test_mistakes_are_said_in_one_line(paths, tmp_path):
         return str(caught.value).removeprefix(f"{tmp_path}/")
 
     assert message("none.csv") == "none.csv not found"
-    assert message("a.xlsx", b"x") == "a.xlsx must end in .csv, .tsv or .parquet, got '.xlsx'"
+    assert message("a.xlsx", b"x") == "a.xlsx must end in .csv, .tsv, .jsonl or .parquet, got '.xlsx'"
     assert message("a.csv", b"").startswith("a.csv cannot be read as csv: Empty CSV file")
     assert message("a.parquet", b"PAR1").startswith("a.parquet cannot be read as parquet: ")
     assert message("b.csv", b"x,y\n1,2\n3\n").startswith("b.csv cannot be read as csv: ")
@@ -332,3 +333,22 @@ def test_without_pyarrow_the_extra_is_named(paths, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(DriftleadError, match=r"needs pyarrow: pip install 'driftlead\[tables\]'"):
         ReferenceProfile.from_file(paths / "trips.csv", model_hash="1f")
+
+
+def test_json_lines_and_texts_that_look_like_numbers_are_read_row_by_row(tmp_path):
+    from driftlead.reference.tables import open_table
+
+    lines = [{"km": number + 0.5 * (number % 2), "line": f"0{number % 3}", "x": []} for number in range(9)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (tmp_path / "a.csv").write_text(
+        "line,km\n" + "".join(f"{each['line']},{each['km']}\n" for each in lines) + ",\n"
+    )
+    profile = ReferenceProfile.from_file(tmp_path / "a.jsonl", columns=["km", "line"], model_hash="1f")
+    assert profile.categories == {"feature:line": ("00", "01", "02")}
+    for name in ("a.jsonl", "a.csv"):
+        table = open_table(tmp_path / name, ["km", "line"], texts=["line"])
+        rows = np.concatenate(
+            list(table.rows(lambda column, texts: profile.encode(f"feature:{column}", texts)))
+        )
+        np.testing.assert_array_equal(rows[:9], [[each["km"], int(each["line"])] for each in lines])
+        assert np.isnan(rows[9:]).all()
