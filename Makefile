@@ -3,13 +3,13 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo train serve test check bench clean
+.PHONY: help demo train serve test check bench evaluate clean
 
 VENV := .venv
 BIN  := $(VENV)/bin
 APP  := $(VENV)/.installed
 DEV  := $(VENV)/.installed-dev
-# The libraries that `make bench` compares with, an environment for each.
+# The libraries that `make bench` and `make evaluate` compare with, an environment for each.
 PEERS := .venv-peers
 
 # The interpreter that .venv is made from: 3.11 or newer, set it to choose (make demo PYTHON=python3.12).
@@ -20,7 +20,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check $$([ -t 1 ] || echo --quiet)
 
 help: ## list what can be done here
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(APP) model.pt ## watch a served model catch drift; Ctrl-C stops (UNTIL_DONE=1 ends with a verdict, SEED=n)
 	@exec $(BIN)/python -m executor.demo \
@@ -43,6 +43,11 @@ check: $(DEV) ## lint, format, types, import floors
 
 bench: $(APP) $(PEERS)/river/.installed $(PEERS)/frouros/.installed ## time the detectors beside river, frouros and SciPy; write docs/benchmarks.md
 	@$(BIN)/python -m benchmarks.speed --peers $(PEERS)
+
+evaluate: $(DEV) $(PEERS)/river/.installed $(PEERS)/frouros/.installed $(PEERS)/alibi/.installed ## measure who notices drift first, ours and others; write docs/detection.md
+	@$(BIN)/python -m benchmarks.detection --peers $(PEERS)
+	@$(MAKE) --no-print-directory model.pt
+	@$(BIN)/python -m evaluation drift
 
 # An environment for each peer: they want other versions of NumPy and SciPy than each other, and than we have.
 $(PEERS)/%/.installed: benchmarks/requirements-peers-%.txt
@@ -69,5 +74,5 @@ $(APP): requirements.txt pyproject.toml
 
 # After the application's own, so that pip settles on one PyTorch and two jobs never install at once.
 $(DEV): $(APP)
-	@$(PIP_INSTALL) -r requirements.txt -e '.[serve,torch,cli,storage,postgres,dev]'
+	@$(PIP_INSTALL) -r requirements.txt -e '.[serve,torch,cli,storage,postgres,figures,dev]'
 	@touch $@

@@ -1,4 +1,4 @@
-"""Command line: ``python -m evaluation [--model model.pt] [--json FILE]``."""
+"""Command line: ``python -m evaluation [--model model.pt] [--json FILE]``, ``python -m evaluation drift``."""
 
 from __future__ import annotations
 
@@ -9,15 +9,24 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+Model = Annotated[Path, typer.Option(help="A model that train_model.py wrote.")]
 
 
+@app.callback(invoke_without_command=True)
 def main(
-    model: Annotated[Path, typer.Option(help="A model that train_model.py wrote.")] = Path("model.pt"),
+    context: typer.Context,
+    model: Model = Path("model.pt"),
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write every number to this file too.")
     ] = None,
 ) -> None:
     """Report the quality of a model on its held-out data."""
+    if context.invoked_subcommand is not None:
+        return
     # PyTorch takes seconds to import: --help should not, and Ctrl-C meanwhile is no traceback.
     from driftlead.errors import DriftleadError
     from evaluation.quality import evaluate
@@ -41,5 +50,47 @@ def main(
     console.print(summary_line(quality), highlight=False, soft_wrap=True)
 
 
+@app.command()
+def drift(
+    model: Model = Path("model.pt"),
+    docs: Annotated[Path, typer.Option(help="Folder of which-signals.md and images/.")] = Path("docs"),
+    seeds: Annotated[int, typer.Option(help="Streams of each corruption and severity.")] = 5,
+) -> None:
+    """Say which signals see a bad camera first, and what it costs, on held-out images made bad."""
+    from driftlead.benchmark import figures
+    from driftlead.benchmark.tables import fill
+    from driftlead.errors import DriftleadError
+    from evaluation.drift import measure_drift
+    from evaluation.drift_page import figure, measured
+    from model import artefact
+
+    try:
+        with _bar() as bar:
+            task = bar.add_task("", total=None)
+            sights, quiet = measure_drift(
+                artefact.load(model),
+                seeds=seeds,
+                progress=lambda what, done, total: bar.update(
+                    task, description=what, completed=done, total=total
+                ),
+            )
+        fill(docs / "which-signals.md", "measured", measured(sights, quiet, seeds))
+        figures.write(figure(sights), docs / "images" / "which-signals.svg")
+    except (artefact.ArtefactError, DriftleadError) as error:
+        print(f"evaluation: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
+    print(f"written: {docs / 'which-signals.md'}, {docs / 'images' / 'which-signals.svg'}")
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -71,7 +71,7 @@ class Drift(_Strict):
     Parameters
     ----------
     kind : {"sensor_noise", "blur", "contrast"}
-        See `executor.demo.corruptions`.
+        See `dataloader.corruptions`.
     strength : float
         Severity at its height, in (0, 1].
     onset : {"sudden", "ramp"}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from executor.demo.corruptions import NEEDS_IMAGES, corrupt
+from dataloader.corruptions import NEEDS_IMAGES, corrupt
 from executor.demo.scenario import Scenario, severities
 from utils.environment import SettingsError
 

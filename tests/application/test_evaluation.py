@@ -4,13 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from driftlead.errors import InvalidDataError
-from evaluation.__main__ import main
+from evaluation.__main__ import app
 from evaluation.quality import calibration_error, evaluate, measure
 from model.artefact import load, save
 
@@ -66,9 +65,7 @@ def test_changed_data_are_not_measured_on(trained):
 
 @pytest.fixture
 def run():
-    program = typer.Typer()
-    program.command()(main)
-    return lambda *flags: CliRunner().invoke(program, [str(flag) for flag in flags])
+    return lambda *flags: CliRunner().invoke(app, [str(flag) for flag in flags])
 
 
 def test_the_command_reports_and_writes_json(run, trained_model_path, tmp_path):

@@ -1,0 +1,1 @@
+"""Delays and false alarms of our tests beside river's, frouros' and alibi-detect's: `make evaluate`."""
