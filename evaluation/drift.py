@@ -130,20 +130,20 @@ def measure_drift(
         before = int(rng.integers(*CLEAN_ROWS))
         order = camera.passes(before + WAIT, rng)
         watches, early = camera.watches(), dict.fromkeys(GROUPS, False)
-        for group, alarm in camera.first_alarms(watches, camera.clean[order[:before]], 0).items():
-            early[group] = alarm is not None
+        for group, alarms in camera.alarmed(watches, camera.clean[order[:before]]).items():
+            early[group] = bool(len(alarms))
         for number, (kind, severity) in enumerate(cells):
             noise = np.random.default_rng([seed, number])
             lost[kind, severity].append(camera.lost(kind, severity, noise))
-            rows = _delays(camera, copy.deepcopy(watches), kind, severity, order[before:], before, noise)
-            for group, delay in rows.items():
+            found = _delays(camera, copy.deepcopy(watches), kind, severity, order[before:], noise)
+            for group, delay in found.items():
                 delays[kind, severity][group].append(math.nan if early[group] else delay)
             if progress is not None:
                 progress("corrupting", seed * len(cells) + number + 1, seeds * len(cells))
         clean = camera.passes(_QUIET_ROWS, rng)
-        alarms = camera.count_alarms(camera.watches(), camera.clean[clean])
+        episodes = camera.episodes(camera.watches(), camera.clean[clean])
         quiet_rows += _QUIET_ROWS
-        quiet = {group: quiet[group] + alarms[group] for group in GROUPS}
+        quiet = {group: quiet[group] + episodes[group] for group in GROUPS}
     sights = [
         Sight(kind, severity, float(np.mean(lost[kind, severity])),
               {group: tuple(found) for group, found in delays[kind, severity].items()})
@@ -209,34 +209,28 @@ class _Camera:
     def watches(self) -> dict[str, list[Watch]]:
         return {group: build_watches(profile, self._settings) for group, profile in self._profiles.items()}
 
-    def _detect(
-        self, watches: Mapping[str, list[Watch]], signals: NDArray[np.float64], rows_before: int
-    ) -> dict[str, list[int]]:
-        """Return the numbers of the rows, from 0, at which each group's alarms open."""
+    def alarmed(
+        self, watches: Mapping[str, list[Watch]], signals: NDArray[np.float64]
+    ) -> dict[str, NDArray[np.int64]]:
+        """Feed rows; return, by group, those of them after which any test was over its threshold."""
         found = {}
         for group, of_group in watches.items():
             columns = np.ascontiguousarray(signals[:, self._columns[group]])
             slots = self._references[group].locate(columns)
-            found[group] = sorted(
-                alarm.row - 1 for watch in of_group for alarm in watch.detect(slots, rows_before)
-            )
+            over = np.zeros(len(signals), dtype=np.bool_)
+            for watch in of_group:
+                trace = watch.detector.update_located(np.ascontiguousarray(slots[:, watch.columns]))
+                over |= trace.alarm.any(axis=1)
+            found[group] = np.flatnonzero(over)
         return found
 
-    def first_alarms(
-        self, watches: Mapping[str, list[Watch]], signals: NDArray[np.float64], rows_before: int
-    ) -> dict[str, int | None]:
-        found = self._detect(watches, signals, rows_before)
-        return {group: rows[0] if rows else None for group, rows in found.items()}
-
-    def count_alarms(
-        self, watches: Mapping[str, list[Watch]], signals: NDArray[np.float64]
-    ) -> dict[str, int]:
-        """Count episodes: alarms of a group less than a window apart are one."""
-        counts = {}
-        for group, rows in self._detect(watches, signals, 0).items():
-            apart = np.diff(rows, prepend=-self._settings.window) >= self._settings.window
-            counts[group] = int(apart.sum())
-        return counts
+    def episodes(self, watches: Mapping[str, list[Watch]], signals: NDArray[np.float64]) -> dict[str, int]:
+        """Count alarms, of which those less than a window apart are one."""
+        window = self._settings.window
+        return {
+            group: int((np.diff(rows, prepend=-window) >= window).sum())
+            for group, rows in self.alarmed(watches, signals).items()
+        }
 
 
 def _delays(
@@ -245,7 +239,6 @@ def _delays(
     kind: str,
     severity: float,
     rows: NDArray[np.int64],
-    before: int,
     rng: np.random.Generator,
 ) -> dict[str, float]:
     """Return each group's delay, infinite where it saw nothing."""
@@ -253,9 +246,9 @@ def _delays(
     waiting = dict(watches)
     for start in range(0, len(rows), _CHUNK):
         signals = camera.corrupted(kind, severity, rows[start : start + _CHUNK], rng)
-        for group, alarm in camera.first_alarms(waiting, signals, before + start).items():
-            if alarm is not None:
-                delays[group] = alarm - before + 1.0
+        for group, alarms in camera.alarmed(waiting, signals).items():
+            if len(alarms):
+                delays[group] = start + alarms[0] + 1.0
                 del waiting[group]
         if not waiting:
             break

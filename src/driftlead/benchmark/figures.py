@@ -15,6 +15,7 @@ from driftlead.errors import DriftleadError, InvalidParameterError
 __all__ = ["delays", "false_alarms", "write"]
 
 INK, PALE, GRID = "#1f2430", "#6b7280", "#e5e7eb"
+SCALE = ["#4fb3a2", "#a5d8cf", "#eef3f1", "#fbe3c8", "#ee9d5c"]  # pale enough for dark words
 FONT = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
 HUES = (
     "#0f766e",
@@ -69,13 +70,7 @@ def delays(rows: Sequence[Row], title: str = "") -> go.Figure:
             z=ratio,
             x=places,
             y=names,
-            colorscale=[
-                (0.0, "#0f766e"),
-                (0.25, "#5eaaa2"),
-                (0.5, "#d9e8e4"),
-                (0.75, "#fbe3c8"),
-                (1.0, "#f0a868"),
-            ],
+            colorscale=SCALE,
             zmin=0.0,
             zmax=4.0,
             xgap=3,
