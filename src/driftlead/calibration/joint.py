@@ -2,7 +2,9 @@
 
 Split evenly, a budget supposes that every pair of signal and detector raises its false alarms on its own.
 Correlated signals raise them together: alarms of any pair less than a window apart are one episode, one
-page to whoever is on call. Rows are simulated jointly and the share of episodes in alarms is counted.
+page to whoever is on call. Rows are simulated jointly and the share of episodes in alarms is counted, for
+each test by itself: tests differ in how much their alarms coincide, and one share for all would give the
+budget to the test that coincides least.
 """
 
 from __future__ import annotations
@@ -70,13 +72,13 @@ def simulate_episodes(
     n: int,
     levels: list[NDArray[np.float64]],
     log_rates: NDArray[np.float64],
-    apart: int,
+    apart: list[int],
     gap: int,
     rows: int,
     seed: int,
     progress: Callable[[int, int], None] | None = None,
-) -> EpisodeShare | None:
-    """Count the episodes of all pairs on joint rows, against the alarms that their laws make of them.
+) -> list[EpisodeShare | None]:
+    """Count the episodes of each test on joint rows, against the alarms that its laws make of its pairs.
 
     Parameters
     ----------
@@ -92,8 +94,8 @@ def simulate_episodes(
         Level of each pair at each of ``log_rates``, increasing.
     log_rates : float64 array, shape (l,)
         Falling.
-    apart : int
-        Further pairs, not simulated, whose alarms are episodes of their own.
+    apart : list of int
+        Further pairs of each test, not simulated, whose alarms are episodes of their own.
     gap : int
         Rows without an alarm after which an episode is over.
     rows, seed, progress
@@ -101,16 +103,16 @@ def simulate_episodes(
 
     Returns
     -------
-    EpisodeShare or None
-        None where too few episodes were seen to say.
+    list of EpisodeShare or None
+        Of each test; None where too few episodes were seen to say.
     """
     d = len(correlation)
     factor = np.linalg.cholesky(correlation + 1e-6 * np.eye(d))
     length = max(n, 20 * gap, 5_000)
     references = max(8, math.ceil(rows / length))
 
-    def run(number: int) -> NDArray[np.int64]:
-        rng = np.random.default_rng([seed, 77, number])
+    def run(turn: int) -> NDArray[np.int64]:
+        rng = np.random.default_rng([seed, 77, turn])
         paths = []
         for size in (n, length + 2 * gap):
             innovations = factor @ rng.standard_normal((d, size + autoregression.WARM_UP))
@@ -119,19 +121,23 @@ def simulate_episodes(
             paths.append(path)
         located = SortedReference(list(paths[0]))
         slots = located.locate(paths[1].T)
-        alarmed = np.zeros((len(log_rates), length + 2 * gap), dtype=np.bool_)
-        for (spec, columns), at in zip(specs, levels, strict=True):
+        counted = np.zeros((len(specs), len(log_rates)), dtype=np.int64)
+        for number, ((spec, columns), at) in enumerate(zip(specs, levels, strict=True)):
+            alarmed = np.zeros((len(log_rates), length + 2 * gap), dtype=np.bool_)
             _alarmed(spec, located.select(columns), np.ascontiguousarray(slots[:, columns]), at, alarmed)
-        return _episodes(alarmed, gap, 2 * gap)
+            counted[number] = _episodes(alarmed, gap, 2 * gap)
+        return counted
 
-    episodes = np.zeros(len(log_rates))
+    episodes = np.zeros((len(specs), len(log_rates)))
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for done, counted in enumerate(pool.map(run, range(references)), start=1):
             episodes += counted
             if progress is not None:
                 progress(done, references)
-    pairs = sum(len(columns) for _, columns in specs)
-    return _fit(log_rates, episodes, references * length, pairs, apart, gap)
+    return [
+        _fit(log_rates, counted, references * length, len(columns), others, gap)
+        for counted, (_, columns), others in zip(episodes, specs, apart, strict=True)
+    ]
 
 
 def _alarmed(

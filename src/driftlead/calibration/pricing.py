@@ -127,17 +127,18 @@ def calibrate(
     watched = _laws(profile, models, chosen, seed, progress)
     if not watched:
         raise InvalidParameterError("detectors", "able to watch one of the signals", names)
-    share = None
+    shares: dict[str, joint.EpisodeShare] = {}
     if joint_budget and scores is not None and len(watched) > 1:
         gap = episode_gap or max([spec.window or 0 for spec in chosen]) or _EPISODE_GAP
-        share = _episode_share(watched, chosen, fitted, scores, gap, seed, progress)
-    log_rate = _log_rate_per_pair(budget, len(watched), share)
-    pairs = tuple(_priced(profile, each, log_rate, guarantee) for each in watched)
+        shares = _episode_shares(watched, chosen, fitted, scores, gap, seed, progress)
+    log_rates = {spec.name: _log_rate_per_pair(budget, spec, watched, shares) for spec in chosen}
+    pairs = tuple(_priced(profile, each, log_rates[each.spec.name], guarantee) for each in watched)
+    alarms = sum(math.exp(log_rates[each.spec.name]) for each in watched)
     return Calibration(
         false_alarm_every=budget,
         guarantee=guarantee,
         pairs=pairs,
-        episode_share=1.0 if share is None else math.exp(share(log_rate)),
+        episode_share=1.0 / (budget * alarms) if shares else 1.0,
         findings=tuple(findings(profile, pairs, chosen, models, budget, ordered=scores is not None)),
         model_hash=profile.model_hash,
         n_signals=profile.n_signals,
@@ -309,16 +310,23 @@ def _rows(log_rate: float) -> float:
     return math.exp(-log_rate) if log_rate > -_LONGEST else math.inf
 
 
-def _log_rate_per_pair(budget: float, pairs: int, share: joint.EpisodeShare | None) -> float:
-    """Return the log rate at which every pair may alarm so that all episodes together keep the budget."""
-    even = -math.log(budget) - math.log(pairs)
-    if share is None:
+def _log_rate_per_pair(
+    budget: float, spec: DetectorSpec, watched: list[_Watched], shares: dict[str, joint.EpisodeShare]
+) -> float:
+    """Return the log rate at which each pair of a test may alarm.
+
+    The budget is split evenly over pairs, and with it over tests by their number of pairs; a test whose
+    alarms come together in episodes may raise more of them.
+    """
+    even = -math.log(budget) - math.log(len(watched))
+    share = shares.get(spec.name)
+    if share is None or share.slope <= -1.0:
         return even
-    # Episodes: log rate + log pairs + constant + slope · log rate = -log budget, the share being at most 1.
-    return max(even, (even - share.constant) / (1.0 + share.slope)) if share.slope > -1.0 else even
+    # Episodes per pair: log rate + constant + slope · log rate, the share being at most 1.
+    return max(even, (even - share.constant) / (1.0 + share.slope))
 
 
-def _episode_share(
+def _episode_shares(
     watched: list[_Watched],
     chosen: tuple[DetectorSpec, ...],
     fitted: Autoregressions,
@@ -326,20 +334,20 @@ def _episode_share(
     gap: int,
     seed: int,
     progress: Progress | None,
-) -> joint.EpisodeShare | None:
-    """Return the share of episodes in alarms where signals are correlated enough for it to matter."""
+) -> dict[str, joint.EpisodeShare]:
+    """Return the share of episodes in each test's alarms where signals are correlated enough to matter."""
     numeric = [each for each in watched if each.model.categories is None]
     columns = np.unique([each.column for each in numeric])
     if len(columns) < 2:
-        return None
+        return {}
     correlation = joint.innovation_correlation(scores[:, columns], fitted.select(columns))
     if np.abs(correlation - np.diag(np.diag(correlation))).max() < _CORRELATED:
-        return None
+        return {}
     rows = min(_JOINT_ROWS / len(watched), _MOST_JOINT_ROWS)
     # From as frequent as episodes can be told apart to as rare as they are seen in these rows.
     most, least = math.log(1.0 / (5.0 * gap)), math.log(10.0 / rows)
-    log_rates = np.linspace(most, max(least, most - 8.0), _JOINT_LEVELS) - math.log(len(watched) / 4.0)
-    by_spec, levels = [], []
+    log_rates = np.linspace(most, max(least, most - 8.0), _JOINT_LEVELS) - math.log(len(columns) / 4.0)
+    by_spec, levels, apart = [], [], []
     for spec in chosen:
         of_spec = [each for each in numeric if each.spec is spec]
         if not of_spec:
@@ -347,16 +355,18 @@ def _episode_share(
         by_spec.append((spec, np.searchsorted(columns, [each.column for each in of_spec])))
         ends = [np.array([_level(each, rate, None) for rate in log_rates]) for each in of_spec]
         levels.append(np.array(ends))
-    return joint.simulate_episodes(
+        apart.append(sum(each.spec is spec for each in watched) - len(of_spec))
+    found = joint.simulate_episodes(
         by_spec,
         fitted.select(columns),
         correlation,
         min(each.model.n for each in numeric),
         levels,
         log_rates,
-        len(watched) - len(numeric),
+        apart,
         gap,
         int(rows),
         seed,
         None if progress is None else lambda done, total: progress("simulating rows", done, total),
     )
+    return {spec.name: share for (spec, _), share in zip(by_spec, found, strict=True) if share is not None}
