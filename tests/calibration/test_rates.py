@@ -89,7 +89,7 @@ def test_autocorrelated_data():
 
 
 def test_correlated_signals_share_one_budget_of_episodes(monkeypatch):
-    monkeypatch.setattr("driftlead.calibration.pricing._MOST_JOINT_ROWS", 500_000)  # seconds, not a minute
+    monkeypatch.setattr("driftlead.calibration.correlated._MOST_ROWS", 500_000)  # seconds, not a minute
     rng = np.random.default_rng(8)
     n, columns, budget, turns, rows = 2_000, 12, 4_000, 40, 20_000
 

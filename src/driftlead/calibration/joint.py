@@ -25,7 +25,7 @@ from driftlead.calibration.autoregression import Autoregressions
 from driftlead.calibration.specs import DetectorSpec
 from driftlead.ranks import SortedReference
 
-__all__ = ["EpisodeShare", "innovation_correlation", "simulate_episodes"]
+__all__ = ["EpisodeShare", "fit_share", "innovation_correlation", "simulate_episodes"]
 
 _FEWEST = 40  # episodes at a level, below which it is not used
 _DENSEST = 0.36  # episodes per gap: just below 1/e, the most that can be seen
@@ -71,14 +71,12 @@ def simulate_episodes(
     correlation: NDArray[np.float64],
     n: int,
     levels: list[NDArray[np.float64]],
-    log_rates: NDArray[np.float64],
-    apart: list[int],
     gap: int,
     rows: int,
     seed: int,
     progress: Callable[[int, int], None] | None = None,
-) -> list[EpisodeShare | None]:
-    """Count the episodes of each test on joint rows, against the alarms that its laws make of its pairs.
+) -> tuple[NDArray[np.float64], int]:
+    """Count the episodes of each test, and of all together, on joint rows.
 
     Parameters
     ----------
@@ -91,11 +89,7 @@ def simulate_episodes(
     n : int
         Size of the reference.
     levels : list of float64 arrays, shape (columns, l)
-        Level of each pair at each of ``log_rates``, increasing.
-    log_rates : float64 array, shape (l,)
-        Falling.
-    apart : list of int
-        Further pairs of each test, not simulated, whose alarms are episodes of their own.
+        Increasing levels of each pair of each test.
     gap : int
         Rows without an alarm after which an episode is over.
     rows, seed, progress
@@ -103,10 +97,12 @@ def simulate_episodes(
 
     Returns
     -------
-    list of EpisodeShare or None
-        Of each test; None where too few episodes were seen to say.
+    episodes : float64 array, shape (tests + 1, l)
+        At each level; the last ones are those of all tests together.
+    rows : int
+        Rows that they were counted in.
     """
-    d = len(correlation)
+    d, n_levels = len(correlation), levels[0].shape[1]
     factor = np.linalg.cholesky(correlation + 1e-6 * np.eye(d))
     length = max(n, 20 * gap, 5_000)
     references = max(8, math.ceil(rows / length))
@@ -121,23 +117,60 @@ def simulate_episodes(
             paths.append(path)
         located = SortedReference(list(paths[0]))
         slots = located.locate(paths[1].T)
-        counted = np.zeros((len(specs), len(log_rates)), dtype=np.int64)
+        counted = np.zeros((len(specs) + 1, n_levels), dtype=np.int64)
+        any_alarm = np.zeros((n_levels, length + 2 * gap), dtype=np.bool_)
         for number, ((spec, columns), at) in enumerate(zip(specs, levels, strict=True)):
-            alarmed = np.zeros((len(log_rates), length + 2 * gap), dtype=np.bool_)
+            alarmed = np.zeros_like(any_alarm)
             _alarmed(spec, located.select(columns), np.ascontiguousarray(slots[:, columns]), at, alarmed)
             counted[number] = _episodes(alarmed, gap, 2 * gap)
+            any_alarm |= alarmed
+        counted[-1] = _episodes(any_alarm, gap, 2 * gap)
         return counted
 
-    episodes = np.zeros((len(specs), len(log_rates)))
+    episodes = np.zeros((len(specs) + 1, n_levels))
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for done, counted in enumerate(pool.map(run, range(references)), start=1):
             episodes += counted
             if progress is not None:
                 progress(done, references)
-    return [
-        _fit(log_rates, counted, references * length, len(columns), others, gap)
-        for counted, (_, columns), others in zip(episodes, specs, apart, strict=True)
-    ]
+    return episodes, references * length
+
+
+def fit_share(
+    log_rates: NDArray[np.float64], episodes: NDArray[np.float64], rows: int, pairs: int, apart: int, gap: int
+) -> EpisodeShare | None:
+    """Fit the share of episodes in all alarms.
+
+    Parameters
+    ----------
+    log_rates : float64 array, shape (l,)
+        Of one pair.
+    episodes : float64 array, shape (l,)
+        Counted in ``rows`` rows.
+    pairs, apart : int
+        Pairs whose episodes were counted, and further ones whose alarms are episodes of their own.
+    gap : int
+        Rows without an alarm after which an episode is over.
+
+    Returns
+    -------
+    EpisodeShare or None
+        None where too few episodes were seen to say.
+    """
+    used = episodes >= _FEWEST
+    if used.sum() < 3:
+        return None
+    x = log_rates[used]
+    # What begins less than a gap after another is seen as one with it: rate = alone · exp(-alone · gap).
+    seen: NDArray[np.float64] = np.minimum(episodes[used] * gap / rows, _DENSEST)
+    alone = -special.lambertw(-seen).real / gap  # type: ignore[call-overload]
+    share = np.log((alone + apart * np.exp(x)) / (pairs + apart)) - x
+    weight = np.minimum(episodes[used], 400.0)
+    centre = float(np.average(x, weights=weight))
+    middle = float(np.average(share, weights=weight))
+    slope = float((weight * (x - centre) * (share - middle)).sum() / (weight * (x - centre) ** 2).sum())
+    slope = min(slope, 0.0)
+    return EpisodeShare(middle - slope * centre, slope)
 
 
 def _alarmed(
@@ -155,25 +188,6 @@ def _alarmed(
         return
     for level, marked in zip(levels.T, alarmed, strict=True):  # a test that restarts, restarts at its level
         marked |= spec.build(located, level.copy(), numeric).update_located(slots).alarm.any(axis=1)
-
-
-def _fit(
-    log_rates: NDArray[np.float64], episodes: NDArray[np.float64], rows: int, pairs: int, apart: int, gap: int
-) -> EpisodeShare | None:
-    used = episodes >= _FEWEST
-    if used.sum() < 3:
-        return None
-    x = log_rates[used]
-    # What begins less than a gap after another is seen as one with it: rate = alone · exp(-alone · gap).
-    seen: NDArray[np.float64] = np.minimum(episodes[used] * gap / rows, _DENSEST)
-    alone = -special.lambertw(-seen).real / gap  # type: ignore[call-overload]
-    share = np.log((alone + apart * np.exp(x)) / (pairs + apart)) - x
-    weight = np.minimum(episodes[used], 400.0)
-    centre = float(np.average(x, weights=weight))
-    middle = float(np.average(share, weights=weight))
-    slope = float((weight * (x - centre) * (share - middle)).sum() / (weight * (x - centre) ** 2).sum())
-    slope = min(slope, 0.0)
-    return EpisodeShare(middle - slope * centre, slope)
 
 
 @njit(cache=True, nogil=True)

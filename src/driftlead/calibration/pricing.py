@@ -5,48 +5,32 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from driftlead import rates, thresholds
-from driftlead.calibration import autoregression, joint, specs
+from driftlead.calibration import autoregression, specs
 from driftlead.calibration.autoregression import Autoregressions
 from driftlead.calibration.budget import rows_per_false_alarm
+from driftlead.calibration.correlated import Correlated
 from driftlead.calibration.findings import findings
 from driftlead.calibration.laws import Law
 from driftlead.calibration.result import Calibration, Pair
 from driftlead.calibration.simulation import SignalModel, simulate_laws
 from driftlead.calibration.specs import DetectorSpec
+from driftlead.calibration.watched import Progress, Watched
 from driftlead.errors import InvalidDataError, InvalidParameterError
 from driftlead.reference import ReferenceProfile
 
 __all__ = ["calibrate"]
 
-Progress = Callable[[str, int, int], None]
-
 _ROWS_IN_ALL = 300_000_000  # simulated for all signals together
 _ROWS_PER_SIGNAL = (500_000, 2_000_000)
-_JOINT_ROWS = 100_000_000  # times pairs
-_MOST_JOINT_ROWS = 2_000_000
-_CORRELATED = 0.4  # below this, signals hardly ever raise a false alarm together
-_JOINT_LEVELS = 10
 _EPISODE_GAP = 500
 _LONGEST = 700.0  # logarithm of the longest budget that a float holds
 _WEAK = 0.2  # logarithm of the variance of a mean over that of independent rows: less needs no simulation
-
-
-@dataclass(frozen=True)
-class _Watched:
-    """One pair: its signal's column, its test, its model and the law of its rate."""
-
-    column: int
-    spec: DetectorSpec
-    model: SignalModel
-    law: Law
-    simulated: bool
 
 
 def calibrate(
@@ -127,18 +111,20 @@ def calibrate(
     watched = _laws(profile, models, chosen, seed, progress)
     if not watched:
         raise InvalidParameterError("detectors", "able to watch one of the signals", names)
-    shares: dict[str, joint.EpisodeShare] = {}
-    if joint_budget and scores is not None and len(watched) > 1:
+    even = -math.log(budget) - math.log(len(watched))
+    log_rates = {spec.name: even for spec in chosen}
+    if joint_budget and scores is not None:
         gap = episode_gap or max([spec.window or 0 for spec in chosen]) or _EPISODE_GAP
-        shares = _episode_shares(watched, chosen, fitted, scores, gap, seed, progress)
-    log_rates = {spec.name: _log_rate_per_pair(budget, spec, watched, shares) for spec in chosen}
+        correlated = Correlated.of(watched, chosen, fitted, scores, gap, seed, progress)
+        if correlated is not None:
+            log_rates |= correlated.log_rates(even)
     pairs = tuple(_priced(profile, each, log_rates[each.spec.name], guarantee) for each in watched)
     alarms = sum(math.exp(log_rates[each.spec.name]) for each in watched)
     return Calibration(
         false_alarm_every=budget,
         guarantee=guarantee,
         pairs=pairs,
-        episode_share=1.0 / (budget * alarms) if shares else 1.0,
+        episode_share=min(1.0, round(1.0 / (budget * alarms), 6)),
         findings=tuple(findings(profile, pairs, chosen, models, budget, ordered=scores is not None)),
         model_hash=profile.model_hash,
         n_signals=profile.n_signals,
@@ -182,7 +168,7 @@ def _laws(
     chosen: tuple[DetectorSpec, ...],
     seed: int,
     progress: Progress | None,
-) -> list[_Watched]:
+) -> list[Watched]:
     """Return every pair with the law of its rate, tables first, by detector and column."""
     by_table: dict[tuple[int, str], Law] = {}
     to_simulate: list[tuple[int, list[DetectorSpec]]] = []
@@ -210,7 +196,7 @@ def _laws(
         for (column, _), of_signal in zip(to_simulate, found, strict=True):
             simulated.update({(column, name): law for name, law in of_signal.items()})
     return [
-        _Watched(column, spec, models[column], law, (column, spec.name) in simulated)
+        Watched(column, spec, models[column], law, (column, spec.name) in simulated)
         for spec in chosen
         for column in range(profile.n_signals)
         if (law := by_table.get((column, spec.name)) or simulated.get((column, spec.name))) is not None
@@ -270,23 +256,13 @@ def _scaled_law(
     return None
 
 
-def _level(each: _Watched, log_rate: float, guarantee: float | None) -> float:
-    """Return the level of a pair at a log rate, which its statistic may not be able to reach."""
-    return _level_of(each.law, log_rate, guarantee)
-
-
-@functools.lru_cache(maxsize=1024)
-def _level_of(law: Law, log_rate: float, guarantee: float | None) -> float:
-    return thresholds.level_at_rate(lambda level: law.at(level, guarantee), math.exp(-log_rate), law.lowest)
-
-
 @functools.lru_cache(maxsize=1024)
 def _log_rate_at(law: Law, level: float) -> float:
     return law.log_rate(level)
 
 
-def _priced(profile: ReferenceProfile, each: _Watched, log_rate: float, guarantee: float | None) -> Pair:
-    level = _level(each, log_rate, guarantee)
+def _priced(profile: ReferenceProfile, each: Watched, log_rate: float, guarantee: float | None) -> Pair:
+    level = each.level(log_rate, guarantee)
     if each.spec.law == "incremental_ks" and each.spec.window is not None:
         level = thresholds.on_lattice(level, each.model.n, each.spec.window)
     mute = each.spec.law == "incremental_ks" and level >= 1.0  # no distance exceeds 1
@@ -308,65 +284,3 @@ def _priced(profile: ReferenceProfile, each: _Watched, log_rate: float, guarante
 def _rows(log_rate: float) -> float:
     """Return the rows per alarm, infinite where a float cannot hold them."""
     return math.exp(-log_rate) if log_rate > -_LONGEST else math.inf
-
-
-def _log_rate_per_pair(
-    budget: float, spec: DetectorSpec, watched: list[_Watched], shares: dict[str, joint.EpisodeShare]
-) -> float:
-    """Return the log rate at which each pair of a test may alarm.
-
-    The budget is split evenly over pairs, and with it over tests by their number of pairs; a test whose
-    alarms come together in episodes may raise more of them.
-    """
-    even = -math.log(budget) - math.log(len(watched))
-    share = shares.get(spec.name)
-    if share is None or share.slope <= -1.0:
-        return even
-    # Episodes per pair: log rate + constant + slope · log rate, the share being at most 1.
-    return max(even, (even - share.constant) / (1.0 + share.slope))
-
-
-def _episode_shares(
-    watched: list[_Watched],
-    chosen: tuple[DetectorSpec, ...],
-    fitted: Autoregressions,
-    scores: NDArray[np.float64],
-    gap: int,
-    seed: int,
-    progress: Progress | None,
-) -> dict[str, joint.EpisodeShare]:
-    """Return the share of episodes in each test's alarms where signals are correlated enough to matter."""
-    numeric = [each for each in watched if each.model.categories is None]
-    columns = np.unique([each.column for each in numeric])
-    if len(columns) < 2:
-        return {}
-    correlation = joint.innovation_correlation(scores[:, columns], fitted.select(columns))
-    if np.abs(correlation - np.diag(np.diag(correlation))).max() < _CORRELATED:
-        return {}
-    rows = min(_JOINT_ROWS / len(watched), _MOST_JOINT_ROWS)
-    # From as frequent as episodes can be told apart to as rare as they are seen in these rows.
-    most, least = math.log(1.0 / (5.0 * gap)), math.log(10.0 / rows)
-    log_rates = np.linspace(most, max(least, most - 8.0), _JOINT_LEVELS) - math.log(len(columns) / 4.0)
-    by_spec, levels, apart = [], [], []
-    for spec in chosen:
-        of_spec = [each for each in numeric if each.spec is spec]
-        if not of_spec:
-            continue
-        by_spec.append((spec, np.searchsorted(columns, [each.column for each in of_spec])))
-        ends = [np.array([_level(each, rate, None) for rate in log_rates]) for each in of_spec]
-        levels.append(np.array(ends))
-        apart.append(sum(each.spec is spec for each in watched) - len(of_spec))
-    found = joint.simulate_episodes(
-        by_spec,
-        fitted.select(columns),
-        correlation,
-        min(each.model.n for each in numeric),
-        levels,
-        log_rates,
-        apart,
-        gap,
-        int(rows),
-        seed,
-        None if progress is None else lambda done, total: progress("simulating rows", done, total),
-    )
-    return {spec.name: share for (spec, _), share in zip(by_spec, found, strict=True) if share is not None}
