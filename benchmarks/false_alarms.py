@@ -250,39 +250,34 @@ def together(rng: np.random.Generator, rows: int, columns: int, rho: float) -> n
     return math.sqrt(rho) * common + math.sqrt(1.0 - rho) * rng.normal(size=(rows, columns))
 
 
-def correlated(n: int = 5_000, columns: int = 100) -> None:
+def correlated(n: int = 5_000, columns: int = 100, window: int = 100, budget: int = 1_000) -> None:
     """One budget of episodes over many signals, split evenly and jointly, on the same streams."""
-    for budget, window, turns, names in (
-        (1_000, 100, 8, ("page_hinkley", "incremental_ks", "nmddm", "all three")),
-        (10_000, 200, 24, ("page_hinkley", "all three")),
-    ):
-        print(f"\n{columns} signals, window {window}, one episode per {budget} rows over all of them")
-        specs = (page_hinkley(), incremental_ks(window), nmddm(window))
-        for rho in (0.0, 0.5, 0.9):
-            rng = np.random.default_rng([SEED, 3, int(rho * 10), budget])
-            reference = together(rng, n, columns, rho)
-            profile = profile_of(reference)
-            monitors: dict[str, list[dict[str, np.ndarray]]] = {}
-            for name in names:
-                chosen = [spec for spec in specs if name in (spec.name, "all three")]
-                kinds = [
-                    calibrate(profile, reference, detectors=chosen, false_alarm_every=budget,
-                              joint_budget=share, episode_gap=window)
-                    for share in (False, True)
-                ]  # fmt: skip
-                monitors[name] = [{s.name: kind.thresholds(s.name) for s in chosen} for kind in kinds]
-                print(f"rho {rho} {name}: {kinds[1].episode_share:.3f} episodes per alarm", flush=True)
-            rates = correlated_rates(rng, specs, monitors, rho, n, turns, window)
-            delays = correlated_delays(rng, specs, monitors, rho, n, window)
-            for name in names:
-                even, jointly = (
-                    f"{count / rows * budget:.2f}±{math.sqrt(max(count, 1)) / rows * budget:.2f}"
-                    for count, rows in rates[name]
-                )
-                print(
-                    f"rho {rho} {name:15} rate even {even}, joint {jointly}; " + "; ".join(delays[name]),
-                    flush=True,
-                )
+    print(f"\n{columns} signals, window {window}, one episode per {budget} rows over all of them")
+    specs = (page_hinkley(), incremental_ks(window), nmddm(window))
+    names = (*(spec.name for spec in specs), "all three")
+    for rho in (0.0, 0.5, 0.9):
+        rng = np.random.default_rng([SEED, 3, int(rho * 10), budget])
+        reference = together(rng, n, columns, rho)
+        profile = profile_of(reference)
+        monitors: dict[str, list[dict[str, np.ndarray]]] = {}
+        for name in names:
+            chosen = [spec for spec in specs if name in (spec.name, "all three")]
+            kinds = [
+                calibrate(profile, reference, detectors=chosen, false_alarm_every=budget,
+                          joint_budget=share, episode_gap=window)
+                for share in (False, True)
+            ]  # fmt: skip
+            monitors[name] = [{s.name: kind.thresholds(s.name) for s in chosen} for kind in kinds]
+            print(f"rho {rho} {name}: {kinds[1].episode_share:.3f} episodes per alarm", flush=True)
+        rates = correlated_rates(rng, specs, monitors, rho, n, window)
+        delays = correlated_delays(rng, specs, monitors, rho, n, window)
+        for name in names:
+            even, jointly = (
+                f"{count / rows * budget:.2f}±{math.sqrt(max(count, 1)) / rows * budget:.2f}"
+                for count, rows in rates[name]
+            )
+            said = "; ".join(delays[name])
+            print(f"rho {rho} {name:15} rate even {even}, joint {jointly}; {said}", flush=True)
 
 
 def alarmed(
@@ -317,8 +312,8 @@ def correlated_rates(
     monitors: dict[str, list[dict[str, np.ndarray]]],
     rho: float,
     n: int,
-    turns: int,
     window: int,
+    turns: int = 6,
     rows: int = 80_000,
     columns: int = 100,
 ) -> dict[str, list[tuple[int, int]]]:
@@ -342,7 +337,7 @@ def correlated_delays(
     rho: float,
     n: int,
     window: int,
-    runs: int = 300,
+    runs: int = 150,
     wait: int = 400,
     columns: int = 100,
 ) -> dict[str, list[str]]:

@@ -2,9 +2,9 @@
 
     python benchmarks/make_tables.py
 
-About 10 minutes on one core. Uniform data, fresh references, seeds derived from SEED: the same machine
-and numpy give the same tables. What is fitted is the logarithm of simulated over theoretical rate, as a
-sum of smooth terms (driftlead.rates), by least squares weighted by the number of excursions counted.
+About a quarter of an hour on one core. Uniform data, fresh references, seeds derived from SEED: the same
+machine and numpy give the same tables. What is fitted is the logarithm of simulated over theoretical rate,
+as a sum of smooth terms (driftlead.rates), by least squares weighted by the number of excursions counted.
 """
 
 from __future__ import annotations
