@@ -154,7 +154,7 @@ def nmddm(
     Examples
     --------
     >>> round(nmddm(1_000_000, n=5_000, window=500, bins=8), 1)
-    22.1
+    22.0
     """
     _check(false_alarm_every, guarantee, n=n, window=window, bins=bins)
     return _nmddm(float(false_alarm_every), int(window), int(bins), guarantee)
