@@ -96,7 +96,7 @@ class StateFolder:
         return self.path / f"{kind}.state"
 
     def _own(self) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = (self.path / "owner.lock").open("a", encoding="ascii")
         try:
             _lock(file)
