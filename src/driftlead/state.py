@@ -26,6 +26,11 @@ _FORMAT = "driftlead-state-1"
 _HEADER = "header.json"
 _ARRAY_KEY = "__array__"
 _ARRAY_KINDS = "biufU"  # what numpy stores without pickle and reads back everywhere
+# What damaged archives make zipfile and json raise; the last two where bits of flags are flipped.
+_UNREADABLE = (
+    zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError, RecursionError, RuntimeError,
+    NotImplementedError,
+)  # fmt: skip
 _TIMESTAMP = (1980, 1, 1, 0, 0, 0)  # equal values give equal bytes
 
 
@@ -166,7 +171,7 @@ def from_bytes(data: bytes, kind: str) -> tuple[int, dict[str, Any]]:
             values = _decode(tree, archive)
     except StateError:
         raise
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise StateError(f"not a readable driftlead state ({error})") from error
     return version, values
 

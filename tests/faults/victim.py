@@ -18,7 +18,7 @@ from driftlead.reference import ReferenceProfile
 from driftlead.signals import feature_signals
 from driftlead.storage import SqlStore
 
-SAVE_EVERY = 0.2
+SAVE_EVERY = 0.1
 
 
 def profile() -> ReferenceProfile:
@@ -49,21 +49,23 @@ def main(folder: str, url: str, life: str) -> None:
         store=SqlStore(url, model="victim", version="1f"),
         folder=StateFolder(Path(folder) / "state"),
     )
-    monitor.on_episode(lambda kind, episode: say("episode", kind, episode.id))
-    say("born", monitor.snapshot().rows, time.time())
+    monitor.on_episode(lambda kind, episode: say("episode", kind, episode.id, time.time()))
+    born = monitor.snapshot()
+    say("born", born.rows, *(episode.id for episode in born.open_episodes))
     monitor.start()
     rng = np.random.default_rng(int(life))
     scores = np.array([[0.3, 0.7]], dtype=np.float32)
     for number in itertools.count():
-        # Every few hundred rows something drifts, and heals.
-        shift = 2.0 if number % 700 > 500 else 0.0
+        # Something drifts soon, and heals for a moment every few hundred rows.
+        shift = 2.0 if number % 300 > 30 else 0.0
         name = f"{life}-{number}"
         monitor.observe(rng.normal(shift, 1.0, size=(1, 3)), ids=[name], scores=scores)
         if number % 20 == 19:
             names = [f"{life}-{number - back}" for back in range(0, 20, 2)]
             outcome = monitor.feedback(names, [1] * len(names))
             say("labels", outcome.matched, *names)
-            say("rows", monitor.snapshot().rows, time.time())
+            snapshot = monitor.snapshot()
+            say("rows", snapshot.rows, time.time(), snapshot.saved_at or 0.0)
         time.sleep(0.001)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import threading
 
 import numpy as np
 import pytest
 
+from driftlead.calibration import calibrate
 from driftlead.errors import InvalidParameterError
-from driftlead.monitor import MemoryStore, Monitor, StateFolder
+from driftlead.monitor import MemoryStore, Monitor, StateFolder, baseline
 from tests.monitor.conftest import draw
 from tests.monitor.test_monitor import wait_until
 
@@ -48,13 +51,12 @@ def test_a_reference_of_another_model_is_set_aside(profile, settings, rng, tmp_p
     monitor = Monitor(profile, settings, folder=StateFolder(tmp_path))
     monitor.rebaseline(200, by="mia")
     monitor.process(draw(rng, 200, shift=2.0))
-    wait_until((tmp_path / "baseline.state").exists)
     wait_until(lambda: monitor.snapshot().collecting is None)
     monitor.close()
     retrained = type(profile)(**{**vars(profile), "model_hash": "2e"})
     other = Monitor(retrained, settings, folder=StateFolder(tmp_path))
     np.testing.assert_array_equal(other.snapshot().reference_mean, profile.means)
-    assert len(list(tmp_path.glob("baseline.state.*.aside"))) == 1
+    assert len(list(tmp_path.glob("monitor.state.*.aside"))) >= 1
     other.close()
 
 
@@ -74,11 +76,94 @@ def test_rows_that_make_no_reference_leave_the_old_one(profile, settings, rng):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"rows": 199, "by": "mia"}, "rows must be from two windows, 200, to 1000000, got 199"),
-        ({"rows": 2_000_000, "by": "mia"}, "rows must be from two windows"),
+        ({"rows": 199, "by": "mia"}, "rows must be from two windows, 200, to 16666666, got 199"),
+        ({"rows": 20_000_000, "by": "mia"}, "rows must be from two windows"),
         ({"by": " "}, "by must be a name, got ' '"),
     ],
 )
 def test_a_wish_that_cannot_be_granted_is_refused(profile, settings, arguments, message):
     with pytest.raises(InvalidParameterError, match=message):
         Monitor(profile, settings).rebaseline(**arguments)
+
+
+def test_the_new_reference_holds_from_the_moment_that_it_is_adopted(profile, settings, rng, tmp_path):
+    monitor = Monitor(profile, settings, folder=StateFolder(tmp_path))
+    monitor.start()
+    monitor.rebaseline(200, by="mia")
+    monitor.observe(draw(rng, 200, shift=2.0))
+    wait_until(lambda: monitor.snapshot().reference_mean[0] > 1.0)
+    wait_until(lambda: monitor.snapshot().saved_at is not None)
+    killed = tmp_path / "killed"
+
+    def copied():
+        killed.mkdir(exist_ok=True)
+        (killed / "monitor.state").write_bytes((tmp_path / "monitor.state").read_bytes())
+        again = Monitor(profile, settings, folder=StateFolder(killed))
+        found = (float(again.snapshot().reference_mean[0]) > 1.0, again.snapshot().rows)
+        again.close()
+        return found
+
+    # Whenever it is killed, reference and rows belong together.
+    wait_until(lambda: copied() == (True, 200))
+    assert not list(killed.glob("*.aside"))
+    monitor.close()
+
+
+def test_another_wish_takes_the_place_of_one_that_is_being_granted(
+    profile, settings, rng, tmp_path, monkeypatch
+):
+    gate = threading.Event()
+
+    def slowly(*arguments, **named):
+        gate.wait(30)
+        return calibrate(*arguments, **named)
+
+    monkeypatch.setattr(baseline, "calibrate", slowly)
+    monitor = Monitor(profile, settings, folder=StateFolder(tmp_path))
+    monitor.rebaseline(200, by="mia")
+    monitor.process(draw(rng, 200, shift=9.0))
+    monitor.rebaseline(300, by="tom")
+    gate.set()
+    monitor.process(draw(rng, 100, shift=2.0))
+    assert monitor.snapshot().collecting == (100, 300), "the second wish was forgotten"
+    monitor.process(draw(rng, 200, shift=2.0))
+    wait_until(lambda: monitor.snapshot().collecting is None)
+    assert monitor.snapshot().reference_mean[0] == pytest.approx(2.0, abs=0.3)
+    monitor.close()
+    again = Monitor(profile, settings, folder=StateFolder(tmp_path))
+    assert again.snapshot().reference_mean[0] == pytest.approx(2.0, abs=0.3)
+    again.close()
+
+
+def test_a_monitor_that_closes_adopts_nothing_any_more(profile, settings, rng, tmp_path, monkeypatch):
+    gate = threading.Event()
+
+    def slowly(*arguments, **named):
+        gate.wait(30)
+        return calibrate(*arguments, **named)
+
+    monkeypatch.setattr(baseline, "calibrate", slowly)
+    monitor = Monitor(profile, settings, folder=StateFolder(tmp_path))
+    monitor.rebaseline(200, by="mia")
+    monitor.process(draw(rng, 200, shift=9.0))
+    threading.Timer(0.2, gate.set).start()
+    monitor.close()
+    again = Monitor(profile, settings, folder=StateFolder(tmp_path))
+    np.testing.assert_array_equal(again.snapshot().reference_mean, profile.means)
+    assert again.snapshot().rows == 200
+    again.close()
+
+
+def test_another_budget_keeps_the_reference_that_a_person_asked_for(profile, settings, rng, tmp_path):
+    monitor = Monitor(profile, settings, folder=StateFolder(tmp_path))
+    monitor.rebaseline(200, by="mia")
+    monitor.process(draw(rng, 200, shift=2.0))
+    wait_until(lambda: monitor.snapshot().collecting is None)
+    monitor.close()
+    other = dataclasses.replace(settings, false_alarm_every=1_000_000.0)
+    again = Monitor(profile, other, folder=StateFolder(tmp_path))
+    assert again.snapshot().reference_mean[0] == pytest.approx(2.0, abs=0.3)
+    assert again.snapshot().rows == 200
+    for mine, before in zip(again.snapshot().detectors, monitor.snapshot().detectors, strict=True):
+        assert (mine.threshold > before.threshold).all()
+    again.close()

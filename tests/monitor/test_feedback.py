@@ -110,7 +110,7 @@ def test_late_labels_are_kept_and_not_measured(served):
     outcome = served.monitor.feedback(ids + fresh, np.concatenate([truth, fresh_truth]))
     assert (outcome.matched, outcome.late) == (10, 20)
     assert served.labels.rows == 10
-    assert served.labels.lag_seconds == 0.0
+    assert served.labels.lag_seconds == pytest.approx(3_601.0 * 20 / 30)
     assert served.monitor.feedback(ids, truth).duplicate == 20
 
 
@@ -147,10 +147,11 @@ def test_classes_go_by_name_or_by_number(served):
         (["0/0"], [1.5], r"labels\[0\] must be a class from 0 to 2, got 1\.5"),
         (["0/0"], [float("nan")], r"labels\[0\] must be a class from 0 to 2, got nan"),
         (["0/0"], ["cow"], r"labels\[0\] must be one of cat, dog, eel, got 'cow'"),
+        (["0/0"], [10**400], r"labels\[0\] must be a class from 0 to 2, got 1000"),
         (["0/0"], [None], r"labels\[0\] must be a number or a class name, got None"),
         (["0/0"], [0, 1], "labels must be as many as ids, 1, got 2"),
-        (["0/0", ""], [0, 1], r"ids\[1\] must be text of 1 to 300 characters"),
-        ([7], [0], r"ids\[0\] must be text of 1 to 300 characters without NUL, got 7"),
+        (["0/0", ""], [0, 1], r"ids\[1\] must be a text of 1 to 300 characters"),
+        ([7], [0], r"ids\[0\] must be a text of 1 to 300 characters, .*, got 7"),
     ],
 )
 def test_what_can_be_no_label_is_refused_whole(served, ids, labels, message):
@@ -271,3 +272,14 @@ def test_labels_of_an_earlier_version_are_joined_and_not_measured(profile, rng, 
     assert outcome.matched == 15
     assert after.labels.rows == 5
     after.monitor.close()
+
+
+def test_a_prediction_that_is_no_distribution_takes_no_other_with_it(served):
+    ids, _, truth = served.serve(20)
+    served.monitor.process(
+        np.zeros((1, 2)), ids=["odd"], scores=np.array([[0.1, 0.1, 0.1]], dtype=np.float32)
+    )
+    outcome = served.monitor.feedback([*ids, "odd"], [*truth.tolist(), 0])
+    assert outcome.matched == 21
+    assert served.labels.rows == 20
+    assert served.monitor.snapshot().errors["quality"] == 1

@@ -128,7 +128,7 @@ def test_observed_rows_reach_the_detectors_in_order(profile, settings, rng):
     direct.process(rows)
     assert monitor.snapshot().rows == 1_200
     assert monitor.snapshot().recent_alarms == direct.snapshot().recent_alarms
-    assert monitor.snapshot().dropped_rows == {"queue_full": 0, "closed": 0}
+    assert monitor.snapshot().dropped_rows == {"queue_full": 0, "closed": 0, "failed": 0}
 
 
 def test_observe_copies_what_the_caller_may_reuse(profile, settings):
@@ -249,6 +249,7 @@ def test_a_batch_whose_signals_cannot_be_computed_takes_no_other_with_it(profile
     monitor.close()
     assert monitor.snapshot().rows == 30
     assert monitor.snapshot().errors["worker"] == 1
+    assert monitor.snapshot().dropped_rows["failed"] == 5
 
 
 def test_snapshots_are_consistent_while_rows_flow(profile, settings, rng):
@@ -371,3 +372,18 @@ def test_missing_values_keep_their_share_in_the_bins_of_a_thinned_reference():
         (bins,) = Monitor(profile).snapshot().bins
         assert bins.labels[-1] == "missing"
         np.testing.assert_allclose(bins.reference_ratio, [0.09] * 10 + [0.1], atol=1e-3)
+
+
+def test_detectors_that_can_watch_nothing_are_refused(rng):
+    rows = rng.integers(0, 3, size=(500, 1)).astype(float)
+    profile = ReferenceProfile.from_rows([Signal("feature:c", "categorical")], rows, model_hash="1f")
+    with pytest.raises(InvalidParameterError, match="detectors must be able to watch one of the signals"):
+        Monitor(profile, MonitorSettings(detectors=("page_hinkley",)))
+
+
+@pytest.mark.parametrize("when", [float("nan"), -1.0, 1e15, "noon", [1.0, 2.0]])
+def test_times_that_are_none_are_refused(profile, settings, rng, when):
+    monitor = Monitor(profile, settings)
+    with pytest.raises(InvalidDataError, match="observed_at must be"):
+        monitor.process(draw(rng, 3), observed_at=when)
+    assert monitor.snapshot().rows == 0

@@ -150,7 +150,17 @@ def test_predictions_that_cannot_be_stored_do_not_block_others(store, errors):
     assert labelled(store, ["sound"]) == 1
 
 
-@pytest.mark.parametrize("name", ["", "a\0b", "x" * 301])
+def test_one_prediction_that_cannot_be_stored_takes_no_other_with_it(store, errors):
+    recorder = recorder_of(store, errors)
+    for name in ("a", "poison", "b"):
+        recorder.offer([name], scores(1), 1.0)
+    recorder.flush()
+    assert recorder.dropped["refused"] == 1
+    assert len(recorder) == 0
+    assert labelled(store, ["a", "b"]) == 2
+
+
+@pytest.mark.parametrize("name", ["\ud800", "", "a\0b", "x" * 301])
 def test_ids_that_are_none_are_refused(store, errors, name):
     recorder = recorder_of(store, errors)
     recorder.offer([name], scores(1), 1.0)

@@ -61,8 +61,8 @@ def test_labels_by_name_of_class(service):
         ({"label": 1}, "id is missing"),
         ({"id": "r1", "label": 2}, "labels[0] must be a class from 0 to 1, got 2"),
         ({"id": "r1", "label": "middle"}, "labels[0] must be one of low, high, got 'middle'"),
-        ({"id": "", "label": 1}, "ids[0] must be text of 1 to"),
-        ({"id": "a\0b", "label": 1}, "ids[0] must be text of 1 to"),
+        ({"id": "", "label": 1}, "ids[0] must be a text of 1 to"),
+        ({"id": "a\0b", "label": 1}, "ids[0] must be a text of 1 to"),
         ({"id": "r1", "label": 1, "lable": 2}, "lable"),
         (3, "body must be"),
     ],
@@ -121,7 +121,7 @@ def test_a_new_reference_is_collected(service):
     refused = service.request("POST", "/api/v1/rebaseline", json={"by": "mia", "rows": 1})
     assert (refused.status_code, refused.json()["error"]) == (
         400,
-        "rows must be from two windows, 200, to 1000000, got 1",
+        "rows must be from two windows, 200, to 8333333, got 1",
     )
 
 

@@ -126,7 +126,10 @@ class MonitorCollector(Collector):
     def _label_families(self, snapshot: MonitorSnapshot) -> Iterator[Metric]:
         labels = snapshot.labels
         yield self._counters(
-            "feedback", "Labels received, by what became of them.", "outcome", labels.outcomes
+            "feedback",
+            "Labels by what became of them; an unmatched one is matched too once its prediction comes.",
+            "outcome",
+            labels.outcomes,
         )
         yield self._counters(
             "predictions_dropped",
@@ -139,6 +142,9 @@ class MonitorCollector(Collector):
         )
         yield self._gauge(
             "label_lag_seconds", "Mean age of the predictions that were labelled last.", labels.lag_seconds
+        )
+        yield self._gauge(
+            "labels_received_timestamp_seconds", "When labels were joined last.", labels.received_at
         )
         yield self._counter("labelled_rows", "Labelled rows that were measured.", labels.rows_since_start)
         ratios = {name: value for name, value in labels.metrics.items() if name not in _LOSSES}

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from driftlead.calibration import Calibration, calibrate
-from driftlead.errors import DriftleadError, InvalidParameterError
+from driftlead.errors import InvalidParameterError, ReferenceMismatchError, StateError
 from driftlead.monitor.detection import Detection
 from driftlead.monitor.settings import MonitorSettings
-from driftlead.monitor.state_folder import StateFolder
 from driftlead.monitor.watch import detector_specs
 from driftlead.reference import ReferenceProfile
 
-__all__ = ["Baseline"]
+__all__ = ["Baseline", "Collection"]
 
-_BASELINE = "baseline"
+_log = logging.getLogger(__name__)
+
 _USUAL_ROWS = 5_000
-_MOST_ROWS = 1_000_000
+_MOST_VALUES = 50_000_000  # rows times signals that are collected: 400 MB
 
 
-@dataclass
-class _Collection:
+@dataclass(eq=False)
+class Collection:
     """Rows on their way to become the reference, and who asked for it."""
 
     wanted: int
@@ -38,6 +40,8 @@ class _Collection:
 class Baseline:
     """Which reference rows are compared with, and how a new one comes about.
 
+    It changes under the monitor's lock alone; a new one is made in a thread, from rows that were collected.
+
     Parameters
     ----------
     profile : ReferenceProfile
@@ -45,8 +49,6 @@ class Baseline:
     settings : MonitorSettings
     calibration : Calibration or None
         Of that profile.
-    folder : StateFolder or None
-        Where a newer reference is kept.
     on_error : callable
         Called with the name of the place, inside the ``except`` block of each failure.
     """
@@ -56,86 +58,136 @@ class Baseline:
         profile: ReferenceProfile,
         settings: MonitorSettings,
         calibration: Calibration | None,
-        folder: StateFolder | None,
         on_error: Callable[[str], None],
     ) -> None:
         self._trained = profile
         self._settings = settings
         self._calibration = calibration
-        self._folder = folder
         self._on_error = on_error
-        self._collection: _Collection | None = None
+        self._newer: ReferenceProfile | None = None
+        self._collection: Collection | None = None
+        self._maker: threading.Thread | None = None
 
     @property
     def progress(self) -> tuple[int, int] | None:
-        """Rows collected and rows wanted, while a new reference is being collected."""
+        """Rows collected and rows wanted, while a new reference is on its way."""
         if self._collection is None:
             return None
         return min(self._collection.rows, self._collection.wanted), self._collection.wanted
 
     def detection(self) -> Detection:
-        """Return a detection with the reference that holds now: the saved one, if there is one of this model.
+        """Return a detection with the reference that holds now.
 
         Raises
         ------
         ReferenceMismatchError
             The calibration is for another profile or other settings.
         """
-        profile, calibration = self._trained, self._calibration
-        saved = self._folder.load(_BASELINE) if self._folder is not None else None
-        if self._folder is not None and saved is not None:
-            try:
-                newer = ReferenceProfile.from_state(saved["profile"])
-                newer.require_model(profile.model_hash)
-                found = Calibration.from_state(saved["calibration"])
-                return Detection(newer, self._settings, found, self._on_error)
-            except (DriftleadError, KeyError) as error:
-                self._folder.set_aside(_BASELINE, str(error))
-        return Detection(profile, self._settings, calibration, self._on_error)
+        return Detection(self._newer or self._trained, self._settings, self._calibration, self._on_error)
+
+    def state(self) -> dict[str, Any] | None:
+        """Return the newer reference and its thresholds as plain arrays; None where there is none."""
+        if self._newer is None:
+            return None
+        return {
+            "profile": self._newer.to_state(),
+            "calibration": None if self._calibration is None else self._calibration.to_state(),
+        }
+
+    def restore(self, state: Mapping[str, Any] | None) -> None:
+        """Take up the newer reference that `state` held. Thresholds for another budget are found anew.
+
+        Raises
+        ------
+        StateError, ReferenceMismatchError
+            It is damaged, or of another model. Nothing has changed then.
+        """
+        if state is None:
+            return
+        try:
+            newer = ReferenceProfile.from_state(state["profile"])
+            kept = state["calibration"]
+            calibration = None if kept is None else Calibration.from_state(kept)
+        except (KeyError, TypeError) as error:
+            raise StateError(f"it is incomplete ({error})") from error
+        newer.require_model(self._trained.model_hash)
+        if newer.signals != self._trained.signals:
+            raise ReferenceMismatchError("it has other signals than the model")
+        try:
+            if calibration is not None:
+                calibration.require(newer, self._settings.false_alarm_every, detector_specs(self._settings))
+        except ReferenceMismatchError as difference:
+            _log.info("thresholds of the reference that a person asked for are found anew: %s", difference)
+            calibration = None
+        self._newer, self._calibration = newer, calibration
 
     def collect(self, rows: int | None, by: str, note: str | None) -> int:
-        """Begin to collect a new reference; return how many rows it will have.
+        """Begin to collect a new reference, in place of one still being collected; return its rows.
 
         Raises
         ------
         InvalidParameterError
             See `driftlead.monitor.Monitor.rebaseline`.
         """
-        least = 2 * self._settings.window
+        least, most = 2 * self._settings.window, _MOST_VALUES // self._trained.n_signals
         wanted = max(least, min(self._trained.n_rows, _USUAL_ROWS)) if rows is None else rows
-        if not least <= wanted <= _MOST_ROWS:
-            raise InvalidParameterError("rows", f"from two windows, {least}, to {_MOST_ROWS}", wanted)
+        if not least <= wanted <= most:
+            raise InvalidParameterError("rows", f"from two windows, {least}, to {most}", wanted)
         if not by.strip():
             raise InvalidParameterError("by", "a name", by)
-        self._collection = _Collection(wanted, by, note)
+        self._collection = Collection(wanted, by, note)
         return wanted
 
-    def take(self, rows: NDArray[np.float64], adopt: Callable[[Detection, str, str | None], None]) -> None:
-        """Take monitored rows; once there are enough, make a detection of them in a thread, and hand it over.
+    def take(
+        self,
+        rows: NDArray[np.float64],
+        adopt: Callable[[Collection, ReferenceProfile, Calibration, Detection], None],
+    ) -> None:
+        """Take monitored rows; once there are enough, make a reference of them in a thread, and hand it over.
 
         Parameters
         ----------
         rows : ndarray, shape (n, n_signals)
         adopt : callable
-            Called with the new detection, who asked for it, and why.
+            Called, without a lock, with what the reference was made from, and what was made.
         """
         collection = self._collection
         if collection is None or collection.rows >= collection.wanted:
             return
-        collection.batches.append(rows[: collection.wanted - collection.rows])
+        collection.batches.append(rows[: collection.wanted - collection.rows].copy())
         collection.rows += len(rows)
         if collection.rows >= collection.wanted:
             # Calibration may take seconds, in which rows must not pile up.
-            threading.Thread(
+            self._maker = threading.Thread(
                 target=self._make, args=(collection, adopt), name="driftlead-rebaseline", daemon=True
-            ).start()
+            )
+            self._maker.start()
 
-    def _make(self, collection: _Collection, adopt: Callable[[Detection, str, str | None], None]) -> None:
+    def adopt(self, collection: Collection, profile: ReferenceProfile, calibration: Calibration) -> bool:
+        """Make a reference the one that holds, unless another was asked for, or the monitor closed, since."""
+        if self._collection is not collection:
+            return False
+        self._collection = None
+        self._newer, self._calibration = profile, calibration
+        return True
+
+    def cancel(self) -> threading.Thread | None:
+        """Give up what is being collected; return the thread that may be making a reference of it."""
+        self._collection = None
+        return self._maker
+
+    def _make(
+        self,
+        collection: Collection,
+        adopt: Callable[[Collection, ReferenceProfile, Calibration, Detection], None],
+    ) -> None:
         try:
             rows = np.concatenate(collection.batches)
+            trained = self._trained
             profile = replace(
-                ReferenceProfile.from_rows(self._trained.signals, rows, model_hash=self._trained.model_hash),
-                quality=self._trained.quality,
+                ReferenceProfile.from_rows(trained.signals, rows, model_hash=trained.model_hash),
+                quality=trained.quality,
+                categories=trained.categories,
             )
             calibration = calibrate(
                 profile,
@@ -144,14 +196,13 @@ class Baseline:
                 detectors=detector_specs(self._settings),
                 joint_budget=False,  # minutes of all processors, beside a process that serves
             )
-            detection = Detection(profile, self._settings, calibration, self._on_error)
-            if self._folder is not None:
-                self._folder.save(
-                    _BASELINE, {"profile": profile.to_state(), "calibration": calibration.to_state()}
-                )
+            adopt(
+                collection,
+                profile,
+                calibration,
+                Detection(profile, self._settings, calibration, self._on_error),
+            )
+        except Exception:
             if self._collection is collection:
                 self._collection = None
-                adopt(detection, collection.by, collection.note)
-        except Exception:
-            self._collection = None
             self._on_error("rebaseline")

@@ -190,6 +190,10 @@ class Detection:
         """Acknowledge the open episode, if it has this id."""
         return self.tracker.acknowledge(now, by, note) if self.tracker.open_id == episode_id else None
 
+    def resolve(self, episode_id: str, now: float, by: str, note: str | None) -> EpisodeEvent | None:
+        """End the open episode at a person's word, if it has this id."""
+        return self.tracker.resolve(now, "closed", by, note) if self.tracker.open_id == episode_id else None
+
     def succeed(self, before: Detection) -> None:
         """Take over from a detection with another reference: rows are numbered on, windows begin anew."""
         self.rows, self._rows_before = before.rows, before._rows_before
@@ -203,8 +207,9 @@ class Detection:
 
     # --- across restarts -----------------------------------------------------------------------------
 
+    @functools.cached_property
     def fingerprint(self) -> str:
-        """Return a digest of all that must be equal for a state to be continued; thresholds need not be."""
+        """A digest of all that must be equal for a state to be continued; thresholds need not be."""
         settings = self.settings
         parts = {
             "model": self.profile.model_hash,
@@ -225,7 +230,7 @@ class Detection:
         """Return all that is needed to continue after a restart, as plain arrays and scalars."""
         alarms = list(self.recent_alarms)
         return {
-            "fingerprint": self.fingerprint(),
+            "fingerprint": self.fingerprint,
             "rows": self.rows,
             "recent_rows": self._recent_rows.copy(),
             "recent_times": self._recent_times.copy(),
@@ -250,7 +255,7 @@ class Detection:
             The state belongs to another model, reference or setting, or is damaged. Nothing has changed then.
         """
         try:
-            if state["fingerprint"] != self.fingerprint():
+            if state["fingerprint"] != self.fingerprint:
                 raise StateError("it was saved for another model, reference or setting of the detectors")
             rows = int(state["rows"])
             recent_rows = np.asarray(state["recent_rows"], dtype=np.float64)

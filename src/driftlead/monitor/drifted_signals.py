@@ -222,7 +222,10 @@ class DriftedSignals:
         self._change_row[signal] = max(1, rows - after + 1)
 
     def _reference_size(self, signal: int) -> int:
-        return len(self._profile.samples[signal]) + int(self._profile.missing[signal])
+        # A long sample was thinned, the missing values were all counted: they keep their share.
+        sample, missing = len(self._profile.samples[signal]), int(self._profile.missing[signal])
+        present = self._profile.n_rows - missing
+        return sample + (round(missing * sample / present) if present > sample else missing)
 
     def _drifted(self, signal: int, contribution: float) -> DriftedSignal:
         bins, counts = self._bins[signal], self._counts_after[self._own_bins[signal]]

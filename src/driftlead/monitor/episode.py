@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 Status = Literal["open", "acknowledged", "resolved"]
-Resolution = Literal["quiet", "rebaselined", "closed"]
+Resolution = Literal["quiet", "rebaselined", "closed", "lost"]
 EventKind = Literal["opened", "updated", "acknowledged", "resolved"]
 
 
@@ -109,12 +109,14 @@ class Episode:
     acknowledged_by : str or None
     resolved_at : float or None
     resolved_row : int or None
-    resolution : {"quiet", "rebaselined", "closed"} or None
-        Over by itself, by a new reference, or by a person's word.
+    resolution : {"quiet", "rebaselined", "closed", "lost"} or None
+        Over by itself, by a new reference, by a person's word, or with the state of the process that saw it.
     resolved_by : str or None
         The person, if one ended it.
     note : str or None
         What a person said last.
+    replica : str or None
+        Whose it is, where there are several and they keep a state.
     """
 
     id: str
@@ -136,6 +138,7 @@ class Episode:
     resolution: Resolution | None = None
     resolved_by: str | None = None
     note: str | None = None
+    replica: str | None = None
 
     @property
     def status(self) -> Status:

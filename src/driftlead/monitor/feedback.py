@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 from collections import Counter
@@ -17,8 +18,8 @@ from driftlead.estimation import AccuracyAudit, AccuracyEstimate, bin_counts
 from driftlead.monitor.detection import Detection
 from driftlead.monitor.episode import EpisodeEvent
 from driftlead.monitor.history import History, HistorySamples
-from driftlead.monitor.recorder import LONGEST_ID, Recorder
-from driftlead.monitor.records import JoinedLabels
+from driftlead.monitor.recorder import Recorder
+from driftlead.monitor.records import ID_RULE, JoinedLabels, is_id
 from driftlead.monitor.settings import MonitorSettings
 from driftlead.monitor.snapshot import LabelsSnapshot
 from driftlead.quality import QualityWindow, errors, losses
@@ -87,7 +88,7 @@ class Feedback:
         self._lock = threading.Lock()
         self._outcomes: Counter[str] = Counter(asdict(FeedbackOutcome()))
         self.reference = profile.quality
-        self.lag_seconds = math.nan
+        self.lag_seconds = self.received_at = math.nan
         self.quality: QualityWindow | None = None
         self.detection: Detection | None = None
         if self.reference is not None:
@@ -158,6 +159,16 @@ class Feedback:
             if self.detection is None:
                 return None
             event = self.detection.acknowledge(episode_id, now, by, note)
+            if event is not None and event.episode.acknowledged_at == now:
+                self._keep([event])
+            return event
+
+    def resolve(self, episode_id: str, now: float, by: str, note: str | None) -> EpisodeEvent | None:
+        """End the open episode of the labelled rows, if it has this id."""
+        with self._lock:
+            if self.detection is None:
+                return None
+            event = self.detection.resolve(episode_id, now, by, note)
             if event is not None:
                 self._keep([event])
             return event
@@ -177,6 +188,7 @@ class Feedback:
             return LabelsSnapshot(
                 outcomes=dict(self._outcomes),
                 lag_seconds=self.lag_seconds,
+                received_at=self.received_at,
                 class_names=() if self.reference is None else self.reference.class_names,
                 metrics={} if quality is None else quality.metrics(),
                 class_metrics={} if quality is None else quality.class_metrics(),
@@ -220,7 +232,8 @@ class Feedback:
             detection.profile, detection.settings, [state["detection"] for state in states]
         )
         self.quality = QualityWindow.merged(windows)
-        self.lag_seconds = max(float(state["lag_seconds"]) for state in states)
+        lags = [float(state["lag_seconds"]) for state in states]
+        self.lag_seconds = max((lag for lag in lags if not math.isnan(lag)), default=math.nan)
 
     def _quality_of(self, state: Mapping[str, Any]) -> QualityWindow:
         assert self.quality is not None
@@ -280,9 +293,9 @@ class Feedback:
         timely = ~self._is_late(joined, now)
         self._outcomes["matched"] += int(timely.sum())
         self._outcomes["late"] += int((~timely).sum())
-        if timely.any():
-            # A clock that was set back must not make a label older than its prediction.
-            self.lag_seconds = max(0.0, float((now - joined.made_at[timely]).mean()))
+        # A clock that was set back must not make a label older than its prediction.
+        self.lag_seconds = max(0.0, float((now - joined.made_at).mean()))
+        self.received_at = now
         if self.quality is None or self.detection is None:
             return []
         # An earlier version's mistakes are not this one's. What has other outputs than the reference is none.
@@ -295,6 +308,10 @@ class Feedback:
             return []
         outputs, labels = joined.outputs[usable, :width], joined.labels[usable]
         try:
+            measured = self._measurable(outputs, labels)
+            if not measured.any():
+                return []
+            outputs, labels = outputs[measured], labels[measured]
             self.quality.add(outputs, labels)
             rows = np.column_stack([errors(outputs, labels), losses(outputs, labels)])
             rows = rows[:, : self.detection.profile.n_signals]
@@ -305,13 +322,26 @@ class Feedback:
             self._on_error("quality")
             return []
 
+    def _measurable(self, outputs: NDArray[np.float32], labels: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which predictions and labels can be measured: one that cannot takes no other with it."""
+        try:
+            errors(outputs, labels)
+        except InvalidDataError:
+            self._on_error("quality")
+        else:
+            return np.ones(len(labels), dtype=np.bool_)
+        sound = np.zeros(len(labels), dtype=np.bool_)
+        for row in range(len(labels)):
+            with contextlib.suppress(InvalidDataError):
+                errors(outputs[row : row + 1], labels[row : row + 1])
+                sound[row] = True
+        return sound
+
     def _checked(self, ids: Sequence[str], labels: ArrayLike) -> tuple[list[str], NDArray[np.float64]]:
         names: list[Any] = list(ids)
         for row, name in enumerate(names):
-            if not isinstance(name, str) or not 0 < len(name) <= LONGEST_ID or "\0" in name:
-                raise InvalidDataError(
-                    f"ids[{row}] must be text of 1 to {LONGEST_ID} characters without NUL, got {name!r:.300}"
-                )
+            if not is_id(name):
+                raise InvalidDataError(f"ids[{row}] must be {ID_RULE}, got {name!r:.300}")
         classes = self.reference.class_names if self.reference is not None else ()
         given = list(np.atleast_1d(np.asarray(labels, dtype=object)))
         if len(given) != len(names):
@@ -329,12 +359,15 @@ def _value(label: Any, row: int, classes: Sequence[str], outputs: int | None) ->
             raise InvalidDataError(f"labels[{row}] must be {known}, got {label!r:.100}")
         return float(classes.index(label))
     if isinstance(label, bool | np.bool_ | int | float | np.integer | np.floating):
-        value = float(label)
+        try:
+            value = float(label)
+        except OverflowError:
+            value = math.inf
         if outputs is None or outputs == 1:
             if math.isfinite(value):
                 return value
             raise InvalidDataError(f"labels[{row}] must be a finite number, got {label!r}")
-        if value in range(outputs):
+        if value.is_integer() and 0 <= value < outputs:
             return value
         raise InvalidDataError(f"labels[{row}] must be a class from 0 to {outputs - 1}, got {label!r}")
     raise InvalidDataError(f"labels[{row}] must be a number or a class name, got {label!r:.100}")

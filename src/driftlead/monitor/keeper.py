@@ -55,6 +55,8 @@ class Keeper:
         self._every = every_seconds
         self._on_error = on_error
         self._stop = threading.Event()
+        # A state that was taken earlier must not replace one that was taken later.
+        self._saving = threading.Lock()
         self._saver = threading.Thread(target=self._keep_saving, name="driftlead-saver", daemon=True)
         self._tidier = threading.Thread(target=self._keep_tidying, name="driftlead-tidier", daemon=True)
         self._started = False
@@ -68,27 +70,28 @@ class Keeper:
     def close(self, timeout: float) -> None:
         """Stop the threads and save for the last time."""
         self._stop.set()
+        self.save()
         if self._started:
-            self._tidier.join(timeout)
             self._saver.join(timeout)
-            if self._saver.is_alive():
-                return  # a disk that does not answer; to save beside it would only hang too
-        self._save()
+            self._tidier.join(timeout)
 
-    def _keep_saving(self) -> None:
-        self._save()
-        while not self._stop.wait(self._every):
-            self._save()
-
-    def _keep_tidying(self) -> None:
-        while not self._stop.wait(self._every):
-            self._tidy()
-
-    def _save(self) -> None:
-        if self._folder is None:
+    def save(self) -> None:
+        """Save now, in the calling thread, unless the disk does not answer another one that saves."""
+        if self._folder is None or not self._saving.acquire(timeout=1.0):
             return
         try:
             self._folder.save(STATE, self._state())
             self.saved_at = time.time()
         except Exception:
             self._on_error("state")
+        finally:
+            self._saving.release()
+
+    def _keep_saving(self) -> None:
+        self.save()
+        while not self._stop.wait(self._every):
+            self.save()
+
+    def _keep_tidying(self) -> None:
+        while not self._stop.wait(self._every):
+            self._tidy()

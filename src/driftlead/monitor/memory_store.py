@@ -99,8 +99,8 @@ class MemoryStore:
             if before is not None:
                 episode = replace(
                     episode,
-                    resolved_at=before.resolved_at or episode.resolved_at,
-                    acknowledged_at=before.acknowledged_at or episode.acknowledged_at,
+                    resolved_at=_never_undone(before.resolved_at, episode.resolved_at),
+                    acknowledged_at=_never_undone(before.acknowledged_at, episode.acknowledged_at),
                 )
             self._episodes[episode.id] = episode
             for target, body in notify:
@@ -163,3 +163,7 @@ class MemoryStore:
             duplicate=duplicate,
             unmatched=unmatched,
         )
+
+
+def _never_undone(before: float | None, now: float | None) -> float | None:
+    return before if now is None else now

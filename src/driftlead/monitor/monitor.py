@@ -7,17 +7,18 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from driftlead.calibration import Calibration
 from driftlead.errors import InvalidDataError, InvalidParameterError, ReferenceMismatchError, StateError
-from driftlead.monitor.baseline import Baseline
-from driftlead.monitor.callbacks import Callback, Callbacks
+from driftlead.monitor.baseline import Baseline, Collection
+from driftlead.monitor.callbacks import Callback
 from driftlead.monitor.detection import Detection
-from driftlead.monitor.episode import Episode, EpisodeEvent
+from driftlead.monitor.episode import Episode
+from driftlead.monitor.episode_log import EpisodeLog
 from driftlead.monitor.feedback import Feedback, FeedbackOutcome
 from driftlead.monitor.history import QUALITY_COLUMNS, History, MonitorHistory
 from driftlead.monitor.keeper import STATE, Keeper
@@ -35,15 +36,18 @@ __all__ = ["Monitor"]
 
 _log = logging.getLogger(__name__)
 
-# Rows that the worker takes at once: enough to spread the cost of a call, few enough that a snapshot,
-# which waits for the call to end, never waits long.
+# Rows, and rows times signals, that the worker takes at once: enough to spread the cost of a call, few enough
+# that a snapshot, which waits for the call to end, never waits long.
 _WORKER_ROWS = 4096
+_WORKER_VALUES = 200_000
 
 #: Where something can fail, besides in the detectors.
 _PLACES = (
     "observe", "worker", "bins", "episodes", "history", "quality", "storage", "recorder", "state",
     "rebaseline",
 )  # fmt: skip
+
+_LATEST = 253_402_300_800.0  # the year 10000, beyond which times cannot be written
 
 _RECORD_SECONDS = 1.0
 _PRUNE_SECONDS = 10.0  # often: little is old at a time, and the database is never busy with it for long
@@ -115,33 +119,38 @@ class Monitor:
         self.settings = settings or MonitorSettings()
         self.store: Store = store if store is not None else MemoryStore()
         self._row_settings = self.settings.for_rows(profile)
-        self._webhooks = tuple(webhooks)
-        self._source = dict(source or {})
         self._clock = clock
-        self._dropped: Counter[str] = Counter(queue_full=0, closed=0)
+        self._dropped: Counter[str] = Counter(queue_full=0, closed=0, failed=0)
         self._errors: Counter[str] = Counter(dict.fromkeys((*_PLACES, *self.settings.detectors), 0))
-        self._episodes_opened = 0
         self._count_lock = threading.Lock()
         self._state_lock = threading.Lock()
-        self._callbacks = Callbacks()
-        self._baseline = Baseline(profile, self._row_settings, calibration, folder, self._count_error)
+        self._folder = folder
+        saved = (folder.load(STATE) if folder is not None else None) or {}
+        self._baseline = Baseline(profile, self._row_settings, calibration, self._count_error)
+        self._restore_part(saved, "baseline", self._baseline.restore)
         self._detection = self._baseline.detection()
+        self._keeper = Keeper(
+            self.state, self._tidy, folder, self.settings.save_every_seconds, self._count_error
+        )
         self._recorder = Recorder(
             self.store,
             self.settings.kept_predictions,
             self.settings.queue_bytes,
             _RECORD_SECONDS,
             self._count_error,
+            self._keeper.save,
         )
-        self._feedback = Feedback(profile, self.settings, self._recorder, self._count_error, self._keep)
+        replica = folder.replica if folder is not None else None
+        self._log = EpisodeLog(self._recorder, webhooks, source or {}, replica)
+        self._feedback = Feedback(profile, self.settings, self._recorder, self._count_error, self._log.keep)
         self._quality_history = History(
             len(QUALITY_COLUMNS), "latest", every_seconds=self.settings.save_every_seconds
         )
-        self._folder = folder
-        self._restore()
-        self._keeper = Keeper(
-            self.state, self._tidy, folder, self.settings.save_every_seconds, self._count_error
-        )
+        self._restore_part(saved, "detection", self._detection.restore)
+        self._restore_part(saved, "feedback", self._feedback.restore)
+        self._restore_part(saved, "quality_history", self._quality_history.restore)
+        self._lost_closed = False
+        self._worker_rows = int(np.clip(_WORKER_VALUES // profile.n_signals, 64, _WORKER_ROWS))
         self._queue = RowQueue(self.settings.queue_rows, self.settings.queue_bytes)
         self._next_prune = time.monotonic()
         self._closed = False
@@ -222,7 +231,7 @@ class Monitor:
         self,
         rows: ArrayLike | SignalRows,
         ids: Sequence[str] | None = None,
-        scores: NDArray[np.float32] | None = None,
+        scores: ArrayLike | None = None,
     ) -> None:
         """Hand served rows to the monitor, and return at once.
 
@@ -250,8 +259,8 @@ class Monitor:
             if not self._queue.offer(QueuedRows(batch, now)):
                 with self._count_lock:
                     self._dropped["closed" if self._closed else "queue_full"] += n
-            if ids is not None and scores is not None:
-                self._recorder.offer(ids, scores, now)
+            if ids is not None:
+                self._recorder.offer(ids, _scores(scores), now)
         except Exception:
             self._count_error("observe")
 
@@ -260,7 +269,7 @@ class Monitor:
         rows: ArrayLike | SignalRows,
         *,
         ids: Sequence[str] | None = None,
-        scores: NDArray[np.float32] | None = None,
+        scores: ArrayLike | None = None,
         observed_at: ArrayLike | None = None,
     ) -> None:
         """Feed rows to the detectors in the calling thread.
@@ -275,14 +284,12 @@ class Monitor:
         Raises
         ------
         InvalidDataError
-            When the rows are no numbers, or do not have one column per signal.
+            When the rows are no numbers or do not have one column per signal, or a time is none.
         """
         batch = join_rows([rows]) if isinstance(rows, SignalRows) else self._as_rows(rows)
-        times = np.broadcast_to(
-            np.asarray(self._clock() if observed_at is None else observed_at, dtype=np.float64), len(batch)
-        )
-        if ids is not None and scores is not None and len(batch):
-            self._recorder.offer(ids, scores, float(times[-1]))
+        times = _times(self._clock() if observed_at is None else observed_at, len(batch))
+        if ids is not None and len(batch):
+            self._recorder.offer(ids, _scores(scores), float(times[-1]))
         if len(batch):
             self._advance(batch, times)
 
@@ -324,7 +331,7 @@ class Monitor:
         FeedbackOutcome(matched=0, late=0, duplicate=1, unmatched=0)
         """
         outcome, events = self._feedback.add(ids, labels, self._clock())
-        self._call(events)
+        self._log.call(events)
         return outcome
 
     # --- episodes ------------------------------------------------------------------------------------
@@ -334,7 +341,7 @@ class Monitor:
 
         It runs in the thread that noticed, mostly the worker: it should be quick. What it raises is counted.
         """
-        self._callbacks.add(callback)
+        self._log.callbacks.add(callback)
 
     def acknowledge(self, episode_id: str, by: str, note: str | None = None) -> Episode:
         """Note that a person knows of an episode; the first one stands.
@@ -349,17 +356,37 @@ class Monitor:
         now = self._clock()
         with self._state_lock:
             event = self._detection.acknowledge(episode_id, now, by, note)
-            if event is not None:
-                self._keep([event])
+            if event is not None and event.episode.acknowledged_at == now:
+                self._log.keep([event])
         if event is None:
             event = self._feedback.acknowledge(episode_id, now, by, note)
         if event is None:
-            record = self.store.episode(episode_id)
-            if record is None:
-                raise InvalidParameterError("episode_id", "the id of an episode", episode_id)
-            event = EpisodeEvent("acknowledged", now, Episode.from_record(record).acknowledge(now, by, note))
-            self._keep([event])
-        self._call([event])
+            event = self._log.acknowledge(episode_id, now, by, note)
+        # Whoever acknowledges what is acknowledged changes nothing, and nobody is told.
+        if event.episode.acknowledged_at == now:
+            self._log.call([event])
+        return event.episode
+
+    def resolve(self, episode_id: str, by: str, note: str | None = None) -> Episode:
+        """End an open episode because a person says so; what goes on alarming opens another one later.
+
+        Raises
+        ------
+        InvalidParameterError
+            No open episode has this id, or nobody is named.
+        """
+        if not by.strip():
+            raise InvalidParameterError("by", "a name", by)
+        now = self._clock()
+        with self._state_lock:
+            event = self._detection.resolve(episode_id, now, by, note)
+            if event is not None:
+                self._log.keep([event])
+        if event is None:
+            event = self._feedback.resolve(episode_id, now, by, note)
+        if event is None:
+            raise InvalidParameterError("episode_id", "the id of an open episode", episode_id)
+        self._log.call([event])
         return event.episode
 
     def episodes(self, limit: int = 100) -> list[Episode]:
@@ -370,12 +397,7 @@ class Monitor:
         StorageError
             The store does not answer.
         """
-        snapshot = self.snapshot()
-        stored = [Episode.from_record(record) for record in self.store.episodes(limit)]
-        known = {episode.id: episode for episode in [*stored, *snapshot.open_episodes]}
-        return sorted(known.values(), key=lambda episode: (episode.opened_at, episode.id), reverse=True)[
-            :limit
-        ]
+        return self._log.latest(limit, self.snapshot().open_episodes)
 
     def rebaseline(self, rows: int | None = None, *, by: str, note: str | None = None) -> int:
         """Make what comes from now on the reference, because a change was found to be here to stay.
@@ -401,7 +423,7 @@ class Monitor:
         Raises
         ------
         InvalidParameterError
-            There are fewer than two windows of rows, more than a million, or nobody is named.
+            There are fewer than two windows of rows, more than 50 million values, or nobody is named.
         """
         with self._state_lock:
             return self._baseline.collect(rows, by, note)
@@ -418,6 +440,13 @@ class Monitor:
         self._worker = threading.Thread(target=self._work, name="driftlead-monitor", daemon=True)
         self._worker.start()
 
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self, *, drain: bool = True, timeout: float = 10.0) -> None:
         """Stop the threads, write what waits for the store, and save the state.
 
@@ -426,19 +455,25 @@ class Monitor:
         drain : bool
             Whether rows still waiting go through the detectors first; otherwise they count as dropped.
         timeout : float
-            Longest wait for each thread, in seconds.
+            Longest wait for threads that do not end, in seconds.
         """
         if self._closed:
             return
         self._closed = True
+        deadline = time.monotonic() + timeout
         # Where no worker ever ran, nobody would drain the queue.
         discarded = self._queue.close(discard=not drain or self._worker is None)
         with self._count_lock:
             self._dropped["closed"] += discarded
         if self._worker is not None:
             self._worker.join(timeout)
-        self._keeper.close(timeout)
-        self._recorder.close(timeout)
+        with self._state_lock:
+            maker = self._baseline.cancel()
+        # First of all the state: whoever stops this process may not be patient.
+        self._keeper.close(max(0.1, deadline - time.monotonic()))
+        self._recorder.close(max(0.1, deadline - time.monotonic()))
+        if maker is not None:
+            maker.join(max(0.1, deadline - time.monotonic()))
         self.store.close()
         if self._folder is not None:
             self._folder.close()
@@ -446,9 +481,14 @@ class Monitor:
     def state(self) -> dict[str, Any]:
         """Return all that goes on after a restart, as plain arrays and scalars; fit for `driftlead.state`."""
         with self._state_lock:
-            detection = self._detection.state()
+            detection, baseline = self._detection.state(), self._baseline.state()
             quality = self._quality_history.state()
-        return {"detection": detection, "feedback": self._feedback.state(), "quality_history": quality}
+        return {
+            "baseline": baseline,
+            "detection": detection,
+            "feedback": self._feedback.state(),
+            "quality_history": quality,
+        }
 
     def snapshot(self) -> MonitorSnapshot:
         """Return everything the monitor knows, as of one row."""
@@ -465,7 +505,7 @@ class Monitor:
         labels = self._feedback.snapshot(recent_rows, detection.profile.signals)
         with self._count_lock:
             dropped = dict(self._dropped)
-            errors = {**self._errors, "callback": self._callbacks.errors}
+            errors = {**self._errors, "callback": self._log.callbacks.errors}
         return MonitorSnapshot(
             profile=detection.profile,
             signals=detection.profile.signals,
@@ -481,7 +521,7 @@ class Monitor:
             bins=detection.bins.bins,
             bin_counts=bin_counts,
             open_episodes=tuple(each for each in (episode, labels.episode) if each is not None),
-            episodes_since_start=self._episodes_opened,
+            episodes_since_start=self._log.opened,
             labels=labels,
             waiting_predictions=len(self._recorder),
             dropped_predictions=self._recorder.dropped,
@@ -537,7 +577,8 @@ class Monitor:
         return batch
 
     def _work(self) -> None:
-        while batches := self._queue.take(_WORKER_ROWS, self.settings.linger_seconds):
+        while batches := self._queue.take(self._worker_rows, self.settings.linger_seconds):
+            total = sum(len(batch.rows) for batch in batches)
             try:
                 rows = join_rows([batch.rows for batch in batches])
             except Exception:
@@ -546,61 +587,63 @@ class Monitor:
             times = np.repeat(
                 [batch.observed_at for batch in batches], [len(batch.rows) for batch in batches]
             )
+            advanced = 0
             try:
-                if batches:
-                    self._advance(rows, times)
+                # A snapshot, and thus the page, waits for a piece at most.
+                for start in range(0, len(rows), self._worker_rows):
+                    end = start + self._worker_rows
+                    self._advance(rows[start:end], times[start:end])
+                    advanced = min(end, len(rows))
             except Exception:
                 # These rows are lost; with the thread all that follow would be.
                 self._count_error("worker")
+            with self._count_lock:
+                self._dropped["failed"] += total - advanced
 
     def _advance(self, rows: NDArray[np.float64], times: NDArray[np.float64]) -> None:
         with self._state_lock:
             events = self._detection.advance(rows, times)
-            self._keep(events)
+            self._log.keep(events)
             self._baseline.take(rows, self._adopt)
-        self._call(events)
+        self._log.call(events)
 
-    def _adopt(self, detection: Detection, by: str, note: str | None) -> None:
+    def _adopt(
+        self,
+        collection: Collection,
+        profile: ReferenceProfile,
+        calibration: Calibration,
+        detection: Detection,
+    ) -> None:
         """Go on with a new reference."""
         with self._state_lock:
-            event = self._detection.tracker.resolve(self._clock(), "rebaselined", by, note)
-            detection.succeed(self._detection)
+            if not self._baseline.adopt(collection, profile, calibration):
+                return
+            before = self._detection
+            event = before.tracker.resolve(self._clock(), "rebaselined", collection.by, collection.note)
+            detection.succeed(before)
             self._detection = detection
             if event is not None:
-                self._keep([event])
+                self._log.keep([event])
+        self._keeper.save()
         if event is not None:
-            self._call([event])
+            self._log.call([event])
 
-    def _keep(self, events: Sequence[EpisodeEvent]) -> None:
-        """Have episodes kept, in the order in which things happened to them: called under their lock."""
-        for event in events:
-            if event.kind == "opened":
-                with self._count_lock:
-                    self._episodes_opened += 1
-            messages = [(name, event.to_message(**self._source)) for name in self._webhooks]
-            self._recorder.save_episode(event.episode.to_record(), messages)
-
-    def _call(self, events: Sequence[EpisodeEvent]) -> None:
-        """Call back, without a lock: whoever is called may ask for a snapshot."""
-        for event in events:
-            self._callbacks.call(event)
-
-    def _restore(self) -> None:
-        saved = self._folder.load(STATE) if self._folder is not None else None
-        if self._folder is None or saved is None:
+    def _restore_part(self, saved: Mapping[str, Any], part: str, restore: Callable[[Any], None]) -> None:
+        """Continue one part of a state; what cannot be continued begins anew, and the others go on."""
+        if self._folder is None or part not in saved:
             return
         try:
-            self._detection.restore(saved["detection"])
-            self._feedback.restore(saved["feedback"])
-            if "quality_history" in saved:
-                self._quality_history.restore(saved["quality_history"])
-        except (StateError, ReferenceMismatchError, KeyError) as error:
-            self._folder.set_aside(STATE, str(error))
+            restore(saved[part])
+        except (StateError, ReferenceMismatchError) as error:
+            self._folder.copy_aside(STATE, f"{part} begins anew: {error}")
 
     def _tidy(self) -> None:
         """Join labels that came before their predictions; now and then remove what is older than is kept."""
         try:
-            self._call(self._feedback.join_waiting(self._clock()))
+            if not self._lost_closed:
+                self._log.close_lost([each.id for each in self.snapshot().open_episodes], self._clock())
+                self._lost_closed = True
+            self._log.call(self._feedback.join_waiting(self._clock()))
             if time.monotonic() >= self._next_prune:
                 self.store.prune(self._clock())
                 self._next_prune = time.monotonic() + _PRUNE_SECONDS
@@ -640,3 +683,22 @@ def _joinable(batches: list[QueuedRows]) -> tuple[NDArray[np.float64], list[Queu
         except Exception:
             _log.debug("rows whose signals cannot be computed", exc_info=True)
     return np.concatenate(rows) if rows else np.empty((0, 0)), kept
+
+
+def _times(given: ArrayLike, rows: int) -> NDArray[np.float64]:
+    """One time for each row."""
+    try:
+        times = np.broadcast_to(np.asarray(given, dtype=np.float64), rows)
+    except (TypeError, ValueError) as error:
+        raise InvalidDataError(f"observed_at must be one time, or one for each row: {error}") from None
+    wrong = ~((times >= 0) & (times < _LATEST))
+    if wrong.any():
+        raise InvalidDataError(
+            f"observed_at must be seconds since the epoch, from 0 to {_LATEST:.0f}, got {times[wrong][0]}"
+        )
+    return times
+
+
+def _scores(scores: ArrayLike | None) -> NDArray[np.float32]:
+    """Return what was predicted as it is kept; without it there is nothing to compare a label with."""
+    return np.empty((0, 1), np.float32) if scores is None else np.asarray(scores, dtype=np.float32)

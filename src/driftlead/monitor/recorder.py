@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftlead.errors import StorageError
-from driftlead.monitor.records import EpisodeRecord, PredictionBatch, Store
+from driftlead.monitor.records import EpisodeRecord, PredictionBatch, Store, is_id
 
 __all__ = ["Recorder"]
 
@@ -21,7 +21,6 @@ _log = logging.getLogger(__name__)
 
 _WRITE_ROWS = 2_000  # in one transaction: others who write wait no longer than for one
 _LONGEST_PAUSE = 30.0
-LONGEST_ID = 300
 
 
 class Recorder:
@@ -42,6 +41,9 @@ class Recorder:
         How long predictions gather before they are written.
     on_error : callable
         Called with the name of the place, inside the ``except`` block of each failure.
+    before_episodes : callable
+        Called before episodes are written: a process that is killed in between then finds in its state what
+        the store does not know yet, never the other way round.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Recorder:
         max_bytes: int,
         every_seconds: float,
         on_error: Callable[[str], None],
+        before_episodes: Callable[[], None] = lambda: None,
     ) -> None:
         self.store = store
         self.capacity = capacity
@@ -58,6 +61,7 @@ class Recorder:
         self._waiting_bytes = 0
         self._every = every_seconds
         self._on_error = on_error
+        self._before_episodes = before_episodes
         self._waiting: deque[PredictionBatch] = deque()
         self._waiting_rows = 0
         self._waiting_ids: set[str] = set()
@@ -97,7 +101,7 @@ class Recorder:
             Seconds since the epoch.
         """
         n = len(ids)
-        sound = len(scores) == n and all(0 < len(each) <= LONGEST_ID and "\0" not in each for each in ids)
+        sound = scores.ndim == 2 and len(scores) == n and all(map(is_id, ids))
         with self._lock:
             if not sound:
                 self._dropped["invalid"] += n
@@ -120,6 +124,19 @@ class Recorder:
             self._messages.setdefault(episode.id, []).extend(notify)
         self._wake.set()
 
+    def episode(self, episode_id: str) -> EpisodeRecord | None:
+        """Return an episode as it will be kept; raises `StorageError` like the store."""
+        with self._lock:
+            waiting = self._episodes.get(episode_id)
+        return waiting or self.store.episode(episode_id)
+
+    def episodes(self, limit: int, *, unresolved: bool = False) -> list[EpisodeRecord]:
+        """Return the latest episodes as they will be kept; raises `StorageError` like the store."""
+        kept = {record.id: record for record in self.store.episodes(limit, unresolved=unresolved)}
+        with self._lock:
+            kept |= self._episodes
+        return [record for record in kept.values() if not unresolved or record.resolved_at is None]
+
     def flush(self) -> None:
         """Write all that waits, now, in the calling thread.
 
@@ -130,8 +147,12 @@ class Recorder:
         """
         with self._writing:
             self._write_episodes()
-            while batch := self._next_batch():
-                self._write(batch)
+            # What comes meanwhile waits for the next time: traffic faster than the store must not keep this
+            # call from returning.
+            rows = len(self)
+            while rows > 0 and (batches := self._next_batch()):
+                rows -= sum(map(len, batches))
+                self._write(batches)
 
     def start(self) -> None:
         """Start writing, until `close`."""
@@ -210,16 +231,22 @@ class Recorder:
         except Exception:
             # Not the database but these predictions are at fault: in the way they would block all others.
             self._on_error("recorder")
+            if len(batches) > 1:
+                for batch in batches:
+                    self._write([batch])
+                return
             with self._lock:
                 self._dropped["refused"] += len(whole)
         with self._lock:
-            for _ in batches:
+            for _ in range(min(len(batches), len(self._waiting))):
                 written = self._waiting.popleft()
                 self._waiting_rows -= len(written)
                 self._waiting_bytes -= written.outputs.nbytes
                 self._waiting_ids.difference_update(written.ids)
 
     def _write_episodes(self) -> None:
+        if self._episodes:
+            self._before_episodes()
         while True:
             with self._lock:
                 episode = next(iter(self._episodes.values()), None)

@@ -9,7 +9,38 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EpisodeRecord", "JoinedLabels", "Notification", "PredictionBatch", "Store"]
+__all__ = [
+    "ID_RULE",
+    "LONGEST_ID",
+    "EpisodeRecord",
+    "JoinedLabels",
+    "Notification",
+    "PredictionBatch",
+    "Store",
+    "is_id",
+]
+
+LONGEST_ID = 300
+ID_RULE = f"a text of 1 to {LONGEST_ID} characters, without NUL and lone surrogates"
+
+
+def is_id(text: object) -> bool:
+    """Whether every store can keep a text as the name of something.
+
+    Examples
+    --------
+    >>> is_id("request-7/3"), is_id("")
+    (True, False)
+    """
+    if not isinstance(text, str) or not 1 <= len(text) <= LONGEST_ID or "\0" in text:
+        return False
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, eq=False)

@@ -82,6 +82,8 @@ class LabelsSnapshot:
         Labels since this process started, by what became of them: `driftlead.monitor.FeedbackOutcome`.
     lag_seconds : float
         Mean age of the predictions that were labelled last; NaN before the first.
+    received_at : float
+        When labels were joined last, in seconds since the epoch; NaN before the first.
     class_names : tuple of str
     metrics, reference_metrics : dict of str to float
         Quality over the latest window of labelled rows, and of the reference; empty where it has no labels.
@@ -99,6 +101,7 @@ class LabelsSnapshot:
 
     outcomes: dict[str, int]
     lag_seconds: float
+    received_at: float
     class_names: tuple[str, ...]
     metrics: dict[str, float]
     reference_metrics: dict[str, float]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
+import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +33,11 @@ class StateFolder:
     path : path
         The folder; it is made.
 
+    Attributes
+    ----------
+    replica : str or None
+        A name for whoever owns the folder, the same in every process; None while it cannot be written.
+
     A folder that cannot be made or written, on a full disk for instance, keeps nobody from starting: it is
     tried again with every save.
 
@@ -42,7 +49,9 @@ class StateFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.replica: str | None = None
         self._owned: IO[str] | None = None
+        self._closed = False
         try:
             self._own()
         except OSError as error:
@@ -56,6 +65,8 @@ class StateFolder:
         StateError
             It cannot be written; the old one is as it was.
         """
+        if self._closed:
+            raise StateError(f"{self.path} was let go of")
         if self._owned is None:
             try:
                 self._own()
@@ -80,7 +91,7 @@ class StateFolder:
     def set_aside(self, kind: str, why: str) -> None:
         """Rename a file that cannot be continued, so that a person can look at it and a new one can begin."""
         path = self.file(kind)
-        aside = path.with_name(f"{path.name}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}.aside")
+        aside = path.with_name(self._aside(path))
         try:
             path.replace(aside)
         except OSError as error:
@@ -88,16 +99,31 @@ class StateFolder:
         else:
             _log.warning("%s is set aside as %s: %s", path, aside.name, why)
             # Every new version of the model leaves one.
-            for old in sorted(self.path.glob(f"{path.name}.*.aside"))[:-_KEPT_ASIDE]:
-                old.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                for old in sorted(self.path.glob(f"{path.name}.*.aside"))[:-_KEPT_ASIDE]:
+                    old.unlink(missing_ok=True)
+
+    def copy_aside(self, kind: str, why: str) -> None:
+        """Keep a copy of a file of which a part cannot be continued; the next save will replace it."""
+        path = self.file(kind)
+        with contextlib.suppress(OSError):
+            copy = path.with_name(f"{path.name}.copy")
+            shutil.copyfile(path, copy)
+            copy.chmod(0o600)
+            copy.replace(path.with_name(self._aside(path)))
+        _log.warning("of %s, kept as %s, %s", path, self._aside(path), why)
 
     def file(self, kind: str) -> Path:
         """Return the path of one kind's file."""
         return self.path / f"{kind}.state"
 
+    @staticmethod
+    def _aside(path: Path) -> str:
+        return f"{path.name}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}.aside"
+
     def _own(self) -> None:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = (self.path / "owner.lock").open("a", encoding="ascii")
+        file = (self.path / "owner.lock").open("a+", encoding="ascii")
         try:
             _lock(file)
         except BlockingIOError:
@@ -107,9 +133,11 @@ class StateFolder:
                 " its own"
             ) from None
         self._owned = file
+        self.replica = _name_in(file)
 
     def close(self) -> None:
         """Let another monitor have the folder."""
+        self._closed = True
         if self._owned is not None:
             self._owned.close()
             self._owned = None
@@ -123,3 +151,14 @@ def _lock(file: IO[str]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     if hasattr(os, "fchmod"):
         os.fchmod(file.fileno(), 0o600)
+
+
+def _name_in(file: IO[str]) -> str:
+    """Read the name that the folder was once given, or give it one."""
+    file.seek(0)
+    name = file.read().strip()
+    if not name:
+        name = uuid.uuid4().hex
+        file.write(name)
+        file.flush()
+    return name

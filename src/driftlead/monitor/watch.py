@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from driftlead.calibration import Calibration, DetectorSpec, specs
 from driftlead.detectors import NMDDM, Detector, IncrementalKS, PageHinkley
-from driftlead.errors import StateError
+from driftlead.errors import InvalidParameterError, StateError
 from driftlead.monitor.drifted_signals import Activity
 from driftlead.monitor.settings import MonitorSettings
 from driftlead.monitor.snapshot import Alarm, DetectorSnapshot
@@ -162,6 +162,8 @@ def build_watches(
     ------
     ReferenceMismatchError
         The calibration is for another profile or for other settings.
+    InvalidParameterError
+        No detector can watch any of the signals.
     """
     tests = detector_specs(settings)
     if calibration is not None:
@@ -170,6 +172,8 @@ def build_watches(
     every, ordered = np.arange(profile.n_signals), np.flatnonzero(~categorical)
     watched = {spec.name: ordered if spec.ordered_only else every for spec in tests}
     pairs = sum(len(columns) for columns in watched.values())
+    if not pairs:
+        raise InvalidParameterError("detectors", "able to watch one of the signals", settings.detectors)
     watches = []
     for spec in tests:
         columns = watched[spec.name]

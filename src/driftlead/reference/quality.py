@@ -92,6 +92,9 @@ class ReferenceQuality:
             raise InvalidParameterError(
                 "class_names", f"as many as the {n_outputs} outputs, or none", tuple(class_names)
             )
+        if len(set(class_names)) != len(class_names):
+            repeated = next(name for name in class_names if list(class_names).count(name) > 1)
+            raise InvalidParameterError("class_names", "different from each other", repeated)
         calibration = None
         if n_outputs > 1:
             confidences = np.asarray(outputs, dtype=np.float64).max(axis=1)

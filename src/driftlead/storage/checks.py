@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftlead.errors import InvalidDataError, InvalidParameterError
-from driftlead.monitor.records import PredictionBatch
-from driftlead.storage.schema import ID_LENGTH
+from driftlead.monitor.records import ID_RULE, PredictionBatch, is_id
 
 __all__ = ["check_id", "check_predictions", "first_labels"]
 
@@ -18,10 +17,8 @@ _COLUMNS = 10_000
 
 def check_id(parameter: str, text: str) -> None:
     """Raise InvalidParameterError unless a text can be stored as a name."""
-    if not _storable(text):
-        raise InvalidParameterError(
-            parameter, f"a text of 1 to {ID_LENGTH} characters, without NUL and lone surrogates", text
-        )
+    if not is_id(text):
+        raise InvalidParameterError(parameter, ID_RULE, text)
 
 
 def check_predictions(batch: PredictionBatch) -> None:
@@ -47,23 +44,10 @@ def first_labels(ids: Sequence[str], labels: NDArray[np.float64], received_at: f
     return first
 
 
-def _storable(text: object) -> bool:
-    if not isinstance(text, str) or not 1 <= len(text) <= ID_LENGTH or "\0" in text:
-        return False
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _check_ids(ids: Sequence[str]) -> None:
     for id in ids:
-        if not _storable(id):
-            raise InvalidDataError(
-                f"an id must be a text of 1 to {ID_LENGTH} characters, without NUL and lone surrogates, "
-                f"got {id!r}"
-            )
+        if not is_id(id):
+            raise InvalidDataError(f"an id must be {ID_RULE}, got {id!r}")
 
 
 def _check_finite(name: str, values: NDArray[np.float64], n: int) -> None:

@@ -31,8 +31,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from driftlead.monitor.records import LONGEST_ID
+
 __all__ = [
-    "ID_LENGTH",
     "among",
     "episodes",
     "insert",
@@ -44,12 +45,10 @@ __all__ = [
     "predictions",
 ]
 
-ID_LENGTH = 300
-
 metadata = MetaData()
 
 # Compared byte by byte: faster than by the rules of a language, and the same on every server.
-_Id = String(ID_LENGTH).with_variant(postgresql.VARCHAR(ID_LENGTH, collation="C"), "postgresql")
+_Id = String(LONGEST_ID).with_variant(postgresql.VARCHAR(LONGEST_ID, collation="C"), "postgresql")
 
 models = Table(
     "driftlead_models",

@@ -1,0 +1,116 @@
+"""Episodes beyond the tracker: to the store, to callbacks and webhooks, and as they now are."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from driftlead.errors import InvalidParameterError
+from driftlead.monitor.callbacks import Callbacks
+from driftlead.monitor.episode import Episode, EpisodeEvent
+from driftlead.monitor.recorder import Recorder
+from driftlead.monitor.records import is_id
+
+__all__ = ["EpisodeLog"]
+
+
+class EpisodeLog:
+    """What becomes of events of episodes, and who is asked about an episode.
+
+    Parameters
+    ----------
+    recorder : Recorder
+        On whose way to the store they are.
+    webhooks : sequence of str
+        Names of those to be told.
+    source : mapping of str to str
+        What tells this monitor from others in messages.
+    replica : str or None
+        Whose episodes these are, over restarts; None where nothing is known of a process before.
+
+    Attributes
+    ----------
+    callbacks : Callbacks
+    opened : int
+        Episodes that opened in this process.
+    """
+
+    def __init__(
+        self, recorder: Recorder, webhooks: Sequence[str], source: Mapping[str, str], replica: str | None
+    ) -> None:
+        self.callbacks = Callbacks()
+        self.opened = 0
+        self._recorder = recorder
+        self._webhooks = tuple(webhooks)
+        self._source = dict(source)
+        self._replica = replica
+        self._lock = threading.Lock()
+
+    def keep(self, events: Sequence[EpisodeEvent]) -> None:
+        """Have events kept; called in the order in which they happened to an episode, under its lock."""
+        for event in events:
+            if event.kind == "opened":
+                with self._lock:
+                    self.opened += 1
+            owned = replace(event, episode=self._owned(event.episode))
+            messages = [(name, owned.to_message(**self._source)) for name in self._webhooks]
+            self._recorder.save_episode(owned.episode.to_record(), messages)
+
+    def call(self, events: Sequence[EpisodeEvent]) -> None:
+        """Call back; without a lock, for whoever is called may ask for a snapshot."""
+        for event in events:
+            self.callbacks.call(replace(event, episode=self._owned(event.episode)))
+
+    def acknowledge(self, episode_id: str, now: float, by: str, note: str | None) -> EpisodeEvent:
+        """Acknowledge an episode that no tracker holds.
+
+        Raises
+        ------
+        InvalidParameterError
+            There is no such episode, or nobody is named.
+        StorageError
+            The store does not answer.
+        """
+        record = self._recorder.episode(episode_id) if is_id(episode_id) else None
+        if record is None:
+            raise InvalidParameterError("episode_id", "the id of an episode", episode_id)
+        event = EpisodeEvent("acknowledged", now, Episode.from_record(record).acknowledge(now, by, note))
+        if record.acknowledged_at is None:
+            self.keep([event])
+        return event
+
+    def latest(self, limit: int, current: Sequence[Episode]) -> list[Episode]:
+        """Return the latest episodes, newest first; ``current`` are the open ones as they stand.
+
+        Raises
+        ------
+        StorageError
+            The store does not answer.
+        """
+        kept = [Episode.from_record(record) for record in self._recorder.episodes(limit)]
+        known = {episode.id: episode for episode in [*kept, *map(self._owned, current)]}
+        newest_first = sorted(known.values(), key=lambda each: (each.opened_at, each.id), reverse=True)
+        return newest_first[:limit]
+
+    def close_lost(self, held: Collection[str], now: float) -> None:
+        """Resolve this replica's open episodes that it no longer holds, for a process before lost its state.
+
+        Raises
+        ------
+        StorageError
+            The store does not answer.
+        """
+        if self._replica is None:
+            return
+        for record in self._recorder.episodes(_MOST_LOST, unresolved=True):
+            episode = Episode.from_record(record)
+            if episode.replica == self._replica and episode.id not in held:
+                ended = episode.resolve(now, episode.last_alarm_row, "lost")
+                self.keep([EpisodeEvent("resolved", now, ended)])
+
+    def _owned(self, episode: Episode) -> Episode:
+        return episode if episode.replica is not None else replace(episode, replica=self._replica)
+
+
+_MOST_LOST = 1_000
