@@ -101,7 +101,7 @@ async def load(
             asked = due if rate is not None else time.perf_counter()
             if asked - began > seconds:
                 break
-            await ask(reader, writer, texts[turn % len(texts)])
+            await ask(reader, writer, texts[turn % len(texts)] % next(IDS))
             latencies.append(time.perf_counter() - asked)
             turn += CONNECTIONS
         writer.close()

@@ -205,6 +205,7 @@ def _start_webhooks(service: Service, settings: ServingSettings, stack: ExitStac
     service.registry.register(NotifierCollector(notifier, model=predictor.name, version=predictor.version))
     notifier.start()
     stack.callback(notifier.close)
+    service.monitor.on_message(notifier.wake)
 
 
 def _log_episode(kind: EventKind, episode: Episode) -> None:

@@ -147,4 +147,14 @@ class ServingSettings(_Section):
     monitor: MonitorSection = MonitorSection()
     storage: StorageSection = StorageSection()
     webhooks: tuple[WebhookSection, ...] = ()
+
+    @field_validator("webhooks")
+    @classmethod
+    def _have_names_of_their_own(cls, webhooks: tuple[WebhookSection, ...]) -> tuple[WebhookSection, ...]:
+        names = [webhook.name for webhook in webhooks]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"must have a name of their own each, got {name!r} twice")
+        return webhooks
+
     logging: LoggingSection = LoggingSection()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import numpy as np
 import pytest
 
@@ -112,6 +115,44 @@ def test_an_episode_is_acknowledged(service):
     )
 
 
+def test_an_episode_is_ended(service):
+    episode = drifting(service)
+    path = f"/api/v1/episodes/{episode['id']}/resolve"
+    assert service.request("POST", path, json={"by": "mia"}).json()["resolution"] == "closed"
+    assert service.get("/api/v1/monitor").json()["episodes"] == []
+    assert service.request("POST", path, json={"by": "mia"}).status_code == 404
+
+
+def test_the_page_is_read_while_labels_wait_for_a_slow_database(make_service):
+    gate = threading.Event()
+
+    class SlowStore(MemoryStore):
+        def add_labels(self, *arguments):
+            gate.wait(30)
+            return super().add_labels(*arguments)
+
+    service = make_service(store=SlowStore(), max_concurrent_requests=60)
+
+    async def busy():
+        waiting = [
+            asyncio.create_task(service.request_async("POST", "/feedback", json={"id": f"r{n}", "label": 1}))
+            for n in range(60)
+        ]
+        await asyncio.sleep(0.3)
+        read = await asyncio.wait_for(service.request_async("GET", "/api/v1/monitor"), 20)
+        ready = await service.request_async("GET", "/v2/health/ready")
+        refused = await service.request_async("POST", "/feedback", json={"id": "one more", "label": 1})
+        gate.set()
+        return (
+            read.status_code,
+            ready.json(),
+            refused.status_code,
+            [each.status_code for each in await asyncio.gather(*waiting)],
+        )
+
+    assert asyncio.run(busy()) == (200, {"ready": True}, 503, [200] * 60)
+
+
 def test_a_new_reference_is_collected(service):
     assert service.request("POST", "/api/v1/rebaseline", json={"by": "mia", "rows": 300}).json() == {
         "rows": 300
@@ -142,6 +183,7 @@ def test_alerts_of_alertmanager_are_counted(service):
     [
         ("/feedback", {"id": "r1", "label": 1}),
         ("/api/v1/episodes/e/acknowledge", {"by": "mia"}),
+        ("/api/v1/episodes/e/resolve", {"by": "mia"}),
         ("/api/v1/rebaseline", {"by": "mia"}),
         ("/api/v1/alerts", {"alerts": []}),
     ],

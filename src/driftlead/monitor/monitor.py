@@ -343,6 +343,10 @@ class Monitor:
         """
         self._log.callbacks.add(callback)
 
+    def on_message(self, wake: Callable[[], None]) -> None:
+        """Call ``wake()`` whenever a message about an episode has reached the store."""
+        self._recorder.after_messages = wake
+
     def acknowledge(self, episode_id: str, by: str, note: str | None = None) -> Episode:
         """Note that a person knows of an episode; the first one stands.
 

@@ -44,6 +44,11 @@ class Recorder:
     before_episodes : callable
         Called before episodes are written: a process that is killed in between then finds in its state what
         the store does not know yet, never the other way round.
+
+    Attributes
+    ----------
+    after_messages : callable
+        Called when messages about an episode have been written.
     """
 
     def __init__(
@@ -62,6 +67,7 @@ class Recorder:
         self._every = every_seconds
         self._on_error = on_error
         self._before_episodes = before_episodes
+        self.after_messages: Callable[[], None] = lambda: None
         self._waiting: deque[PredictionBatch] = deque()
         self._waiting_rows = 0
         self._waiting_ids: set[str] = set()
@@ -259,6 +265,8 @@ class Recorder:
                 raise
             except Exception:
                 self._on_error("recorder")
+            if notify:
+                self.after_messages()
             with self._lock:
                 # It may have changed again while it was written.
                 if self._episodes[episode.id] is episode:

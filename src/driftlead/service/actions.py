@@ -5,10 +5,12 @@ from __future__ import annotations
 import hmac
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
+from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI, Request, Response
 from prometheus_client import CollectorRegistry, Counter
 from starlette.concurrency import run_in_threadpool
@@ -26,6 +28,8 @@ from driftlead.service.openapi import operation
 __all__ = ["add_action_routes"]
 
 _log = logging.getLogger(__name__)
+
+_ACTIONS_AT_ONCE = 4
 
 Label = float | int | str
 
@@ -104,6 +108,13 @@ def add_action_routes(
     by_status = {status: alerts.labels(model, version, status) for status in ("firing", "resolved")}
 
     gate = ConcurrencyGate(limits.max_concurrent_requests)
+    working = ConcurrencyGate(limits.max_concurrent_requests)
+    # Threads of their own: actions that wait for a slow database must not take those that read for the page.
+    threads = CapacityLimiter(_ACTIONS_AT_ONCE)
+
+    async def act(action: Callable[[], T], missing: str = "") -> T:
+        with working.enter():
+            return await to_thread.run_sync(partial(_refusing, action, missing), limiter=threads)
 
     async def read(request: Request, kind: type[T], max_bytes: int = _LONGEST) -> T:
         body = RequestBody(request, max_bytes=max_bytes, timeout_seconds=limits.body_timeout_seconds)
@@ -121,7 +132,7 @@ def add_action_routes(
     async def feedback(request: Request) -> Response:
         sent: _Feedback | list[_Feedback] = await read(request, _FEEDBACK, limits.max_body_bytes)
         ids, given = _rows(sent if isinstance(sent, list) else [sent])
-        outcome = await run_in_threadpool(_refusing, lambda: monitor.feedback(ids, given))
+        outcome = await act(lambda: monitor.feedback(ids, given))
         return json_answer(
             {
                 "matched": outcome.matched,
@@ -138,9 +149,13 @@ def add_action_routes(
     )
     async def acknowledge(request: Request, episode_id: str) -> Response:
         sent = await read(request, _Acknowledgement)
-        episode = await run_in_threadpool(
-            _refusing, lambda: monitor.acknowledge(episode_id, sent.by, sent.note), missing="episode_id"
-        )
+        episode = await act(lambda: monitor.acknowledge(episode_id, sent.by, sent.note), "episode_id")
+        return json_answer(episode.to_document())
+
+    @app.post("/api/v1/episodes/{episode_id}/resolve", summary="End an open episode", **RESOLVE)
+    async def resolve(request: Request, episode_id: str) -> Response:
+        sent = await read(request, _Acknowledgement)
+        episode = await act(lambda: monitor.resolve(episode_id, sent.by, sent.note), "episode_id")
         return json_answer(episode.to_document())
 
     @app.post(
@@ -150,9 +165,7 @@ def add_action_routes(
     )
     async def rebaseline(request: Request) -> Response:
         sent = await read(request, _Rebaseline)
-        rows = await run_in_threadpool(
-            _refusing, lambda: monitor.rebaseline(sent.rows, by=sent.by, note=sent.note)
-        )
+        rows = await act(lambda: monitor.rebaseline(sent.rows, by=sent.by, note=sent.note))
         return json_answer({"rows": rows}, 202)
 
     @app.post("/api/v1/alerts", summary="Be told of alerts by Alertmanager", **ALERTS)
@@ -236,12 +249,9 @@ FEEDBACK = operation(
     },
     "What became of the labels; once this is answered they are kept.",
 )
-ACKNOWLEDGE = operation(
-    {"type": "object", "required": ["by"], "properties": _WHO, "additionalProperties": False},
-    {"type": "object"},
-    "The episode.",
-    {404: "No such episode."},
-)
+_BY_WHOM = {"type": "object", "required": ["by"], "properties": _WHO, "additionalProperties": False}
+ACKNOWLEDGE = operation(_BY_WHOM, {"type": "object"}, "The episode.", {404: "No such episode."})
+RESOLVE = operation(_BY_WHOM, {"type": "object"}, "The episode.", {404: "No open episode has this id."})
 REBASELINE = operation(
     {
         "type": "object",
