@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import statistics
@@ -51,16 +52,22 @@ def start(folder: Path, *, enabled: bool) -> tuple[subprocess.Popen[str], int]:
     raise SystemExit("the service did not start")
 
 
+#: Every id is new, as in use: a prediction whose id is known costs the database next to nothing.
+IDS = itertools.count(10**9)
+ID = "%010d"
+
+
 def requests() -> list[bytes]:
-    """One HTTP request for each digit."""
+    """One HTTP request for each digit, with a place for its id."""
     found = []
-    for number, image in enumerate(load_digits().images[:500]):
+    for image in load_digits().images:
         tensor = {"name": "input", "shape": [1, 8, 8], "datatype": "FP32", "data": image.ravel().tolist()}
-        body = json.dumps({"id": f"r{number}", "inputs": [tensor]}).encode()
+        body = json.dumps({"id": ID, "inputs": [tensor]})
         head = (
-            f"POST /v2/models/digits/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+            "POST /v2/models/digits/infer HTTP/1.1\r\nHost: localhost\r\n"
+            f"Content-Length: {len(body) - len(ID) + 10}\r\n\r\n"
         )
-        found.append(head.encode() + body)
+        found.append((head + body).encode())
     return found
 
 
