@@ -24,7 +24,7 @@ from driftlead.calibration.simulation import SignalModel, simulate_laws
 from driftlead.cli import app
 from driftlead.cli.tables import read_table
 from driftlead.detectors import IncrementalKS
-from driftlead.errors import InvalidDataError, InvalidParameterError, StateError
+from driftlead.errors import InvalidDataError, InvalidParameterError, ReferenceMismatchError, StateError
 from driftlead.reference import ReferenceProfile
 from driftlead.signals import Signal
 
@@ -178,9 +178,22 @@ def test_a_calibration_comes_back_from_its_state_file(tmp_path):
         Calibration.from_state(calibration.to_state() | {"version": 9})
 
 
+def test_a_calibration_of_the_first_version_loads_but_serves_no_monitor():
+    rows = np.random.default_rng(3).normal(size=(1_000, 1))
+    profile, tests = profile_of(rows), [incremental_ks(50)]
+    calibration = calibrate(profile, detectors=tests)
+    calibration.require(profile, 1e6, tests)
+    old = {key: value for key, value in calibration.to_state().items() if key != "parameters"}
+    first = Calibration.from_state(old | {"version": 1})
+    assert first.pairs == calibration.pairs
+    with pytest.raises(ReferenceMismatchError, match="did not keep its detectors' parameters"):
+        first.require(profile, 1e6, tests)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"episode_gap": 0}, "episode_gap must be at least 1, got 0"),
         ({"false_alarm_every": "soon"}, "false_alarm_every must be a number of rows above 1, or a time"),
         ({"false_alarm_every": "30 days"}, "rows_per_second must be given and above 0"),
         ({"guarantee": 0.4}, "guarantee must be above 0.5 and below 1, or None, got 0.4"),
