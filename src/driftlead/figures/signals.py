@@ -188,6 +188,7 @@ def _change_line(change: Mapping[str, Any], palette: Palette) -> dict[str, Any]:
             "textangle": 0,
             "xanchor": "right",
             "yanchor": "top",
+            "padding": 4,
             "font": {"color": palette.change, "size": 11},
         },
     }

@@ -48,7 +48,7 @@ _SIGNAL = reading(
     {"signal": _TEXT, "kind": _TEXT, "statistics": _OBJECTS, "end": _NUMBERS, "percent": _OBJECT},
     {**_BROKEN_RULE, 404: "No such signal."},
 )
-_QUALITY = reading("Quality over time.", {"quality": _OBJECT}, _BROKEN_RULE)
+_QUALITY = reading("Quality, now and over time.", {"labels": _OBJECT, "quality": _OBJECT}, _BROKEN_RULE)
 _EPISODE = reading(
     "The episode.",
     {"id": _TEXT, "status": _TEXT, "signals": _OBJECTS},
@@ -129,12 +129,12 @@ def _add_documents(app: FastAPI, monitor: Monitor) -> None:
             raise RequestError(404, f"{quote_value(name)} is no signal that is watched here") from error
         return tagged_json(request, _with_signal_figures(document, theme))
 
-    @app.get("/api/v1/quality", summary="How good the model was over time", **_QUALITY)
+    @app.get("/api/v1/quality", summary="How good the model is, and was over time", **_QUALITY)
     def quality(request: Request, theme: ThemeQuery = None) -> Response:
-        document = {"quality": history_document(monitor.history())["quality"]}
+        labels = monitor.snapshot().to_brief_json()["labels"]
+        document = {"labels": labels, "quality": history_document(monitor.history())["quality"]}
         if theme is not None:
-            reference = monitor.snapshot().labels.reference_metrics
-            known = reference.get("accuracy", reference.get("mae"))
+            known = labels["reference"].get("accuracy", labels["reference"].get("mae"))
             document["figures"] = {"quality": figures.quality(document, theme, reference=known)}
         return tagged_json(request, document)
 

@@ -73,13 +73,8 @@ function quality(overview) {
   const falling = overview.signals.some(({ name, drifting }) => name.startsWith("performance:") && drifting.length);
   const less = reference !== null && estimate && estimate.high !== null && estimate.high < reference;
   const state = falling || labels.audit?.significant ? "bad" : less ? "warn" : "good";
-  const told = [];
-  if (measured !== null) {
-    told.push(`measured on ${plural(Math.min(labels.rows, labels.audit?.rows ?? labels.rows), "label")}`);
-    if (labels.lag_seconds !== null) told.push(`, which came ${duration(labels.lag_seconds)} after their predictions`);
-  } else {
-    told.push("estimated: no labels have come yet");
-  }
+  const told = [measured === null ? "estimated: no labels have come yet"
+    : `measured on the latest ${plural(Math.min(labels.rows, labels.audit?.rows ?? labels.rows), "label")}`];
   return card("Is the model still right", state,
     [make("b", {}, share(measured ?? estimate.estimate)), " accuracy"], told,
     scale(measured, reference, estimate),
@@ -120,6 +115,8 @@ function scale(measured, reference, estimate) {
     "aria-label": `Accuracy: measured ${share(measured)}, estimated ${share(estimate?.estimate)}, reference ${share(reference)}` }, parts);
 }
 
+const lag = (seconds) => (seconds === null ? "no labels yet" : seconds < 1 ? "under 1 s" : duration(seconds));
+
 function health(overview, now, rate) {
   const sum = (counts) => Object.values(counts).reduce((all, each) => all + each, 0);
   const dropped = sum(overview.dropped_rows);
@@ -131,14 +128,14 @@ function health(overview, now, rate) {
     ["queue", overview.queue_rows ? plural(overview.queue_rows, "row") : "empty", overview.queue_rows > LONG_QUEUE],
     ["dropped", dropped ? plural(dropped, "row") : "none", dropped > 0],
     ["errors", errors.length ? errors.map(([where, number]) => `${count(number)} in ${where}`).join(", ") : "none", errors.length > 0],
-    ["label lag", overview.labels.lag_seconds === null ? "no labels yet" : duration(overview.labels.lag_seconds)],
-    ["state saved", age === null ? "never" : ago(Math.max(0, age)), age === null ? false : age > STALE_SECONDS],
+    ["label lag", lag(overview.labels.lag_seconds)],
+    ["state saved", age === null ? "not kept" : ago(Math.max(0, age)), age === null ? false : age > STALE_SECONDS],
   ];
   if (lost) lines.push(["predictions lost", count(lost), true]);
   const wrong = lines.filter(([, , bad]) => bad).map(([name]) => name);
   return card("Monitoring", wrong.length ? "warn" : "good",
     [make("b", {}, wrong.length ? "Look here" : "Healthy")],
-    [wrong.length ? wrong.join(", ") : `up for ${duration(now - overview.started_at)}`],
+    [wrong.length ? `see ${wrong.join(", ")}` : `up for ${duration(now - overview.started_at)}`],
     make("dl", {}, lines.map(([name, value, bad]) =>
       make("div", { className: bad ? "bad" : "" }, make("dt", {}, name), make("dd", {}, value)))));
 }

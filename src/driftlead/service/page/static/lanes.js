@@ -18,6 +18,7 @@ const PERIODS = [
 ];
 const SHORTEST_SECONDS = 60;
 const TICKS = 4;
+const COVERED = 0.1;
 
 export class Lanes {
   constructor(palettes, open) {
@@ -184,10 +185,14 @@ export class Lanes {
   }
 
   paintAxis(start, end) {
+    const changes = this.overview.episodes.map((episode) => (episode.changed_at - start) / (end - start));
     const ticks = [];
     for (let tick = 0; tick <= TICKS; tick++) {
-      const at = start + ((end - start) * tick) / TICKS;
-      ticks.push(make("span", {}, tick === TICKS ? "now" : axisClock(at, end - start)));
+      const part = tick / TICKS;
+      const text = tick === TICKS ? "now" : axisClock(start + part * (end - start), end - start);
+      // A time beside the mark of a change could not be read.
+      const covered = changes.some((change) => Math.abs(change - part) < COVERED);
+      ticks.push(make("span", { className: covered ? "covered" : "" }, text));
     }
     show(this.axis, make("span", { className: "name" }, "UTC"), make("div", { className: "ticks" }, ticks),
       make("span", { className: "value" }, "× threshold"));

@@ -4,6 +4,8 @@ import { get, Refusal } from "./api.js";
 import { byId, make, onThemeChange, show, theme } from "./dom.js";
 import { clock, count, number, plural, ratio, share } from "./format.js";
 
+const SHARES = new Set(["accuracy", "macro_precision", "macro_recall"]);
+const MOST_CLASSES = 12;
 const CONFIG = { displayModeBar: false, responsive: true };
 
 export class Panel {
@@ -83,9 +85,9 @@ export class Panel {
     try {
       const { document, fresh } = await get(path);
       if (this.shown !== shown || (!fresh && this.figures.children.length)) return;
-      const told = { signal: signalFacts, episode: episodeFacts, quality: () => [] }[shown.kind](document);
+      const told = { signal: signalFacts, episode: episodeFacts, quality: qualityFacts }[shown.kind](document);
       show(this.content, ...told);
-      await this.draw(document.figures, shown);
+      await this.draw(document, shown);
     } catch (error) {
       if (this.shown !== shown) return;
       if (error instanceof Refusal && error.status === 404) show(this.content, make("p", { className: "empty" }, error.message));
@@ -93,20 +95,26 @@ export class Panel {
     }
   }
 
-  async draw(figures, shown) {
+  async draw(document, shown) {
     const plotly = await loadPlotly();
     if (this.shown !== shown) return;
     if (!plotly) {
       show(this.figures, make("p", { className: "empty" }, "Figures need Plotly: pip install 'driftlead[figures]'."));
       return;
     }
-    for (const [name, figure] of Object.entries(figures)) {
+    for (const [name, figure] of Object.entries(document.figures)) {
       let place = [...this.figures.children].find((each) => each.dataset.figure === name);
       if (!place) {
         place = make("div", { className: "figure", "data-figure": name });
         this.figures.append(place);
       }
+      const first = !place.children.length;
       await plotly.react(place, figure.data, figure.layout, CONFIG);
+      if (first && name === "ranking") {
+        // The strongest is the last bar, for Plotly begins at the bottom.
+        const last = figure.data[0].y.length - 1;
+        place.on("plotly_click", ({ points }) => openSignal(document.signals[last - points[0].pointIndex].signal));
+      }
     }
   }
 }
@@ -153,15 +161,16 @@ function signalFacts(signal) {
   const tiles = signal.statistics.map((each) =>
     make("li", { className: each.drifting ? "tile bad" : "tile" },
       make("span", {}, each.detector), make("b", {}, ratio(each.ratio)),
-      make("small", {}, `${number(each.statistic)} of ${number(each.threshold)}; ${plural(each.alarms, "alarm")}`)));
+      make("small", {}, `${number(each.statistic)} of ${number(each.threshold)}`),
+      make("small", {}, each.last_alarm_row ? `${plural(each.alarms, "alarm")}, the latest on row ${count(each.last_alarm_row)}` : "no alarm")));
   const lines = [];
   const shares = signal.distribution;
   if (shares) {
     if (shares.live_mean !== null && shares.reference_mean !== null && signal.kind === "numeric") {
-      lines.push(["mean", `${number(shares.reference_mean)} → ${number(shares.live_mean)}`]);
+      lines.push(["mean", `reference ${number(shares.reference_mean)}, live ${number(shares.live_mean)}`]);
     }
     if (shares.reference_missing || shares.live_missing) {
-      lines.push(["missing", `${share(shares.reference_missing)} → ${share(shares.live_missing)}`]);
+      lines.push(["missing", `reference ${share(shares.reference_missing)}, live ${share(shares.live_missing)}`]);
     }
     lines.push(["live", `the latest ${plural(shares.live_rows, "row")} of ${count(signal.rows)}`]);
   }
@@ -185,6 +194,24 @@ function episodeFacts(episode) {
     make("li", {}, make("button", { type: "button", className: "link", "data-signal": signal.signal }, signal.signal),
       make("span", {}, signal.mean_before === null ? "" : `mean ${number(signal.mean_before)} → ${number(signal.mean_after)}`)));
   return [facts(lines), make("details", {}, make("summary", {}, `${plural(episode.n_signals, "signal")}`), make("ul", { className: "drifted" }, signals))];
+}
+
+function qualityFacts({ labels }) {
+  const names = Object.keys({ ...labels.reference, ...labels.quality });
+  if (!names.length) return [make("p", { className: "empty" }, "The reference has no labels: quality is not measured.")];
+  const shown = (name, value) => (SHARES.has(name) ? share(value) : number(value));
+  const whole = table(["", "now", "reference"], names.map((name) =>
+    [name.replaceAll("_", " "), shown(name, labels.quality[name]), shown(name, labels.reference[name])]));
+  if (!labels.classes?.length || !labels.rows) return [whole];
+  const classes = table(["class", "precision", "recall", "labels"], labels.classes.slice(0, MOST_CLASSES).map((each) =>
+    [each.class, share(each.precision), share(each.recall), count(each.support)]));
+  return [make("div", { className: "tables" }, whole, classes)];
+}
+
+function table(heads, rows) {
+  return make("table", {}, make("thead", {}, make("tr", {}, heads.map((head) => make("th", { scope: "col" }, head)))),
+    make("tbody", {}, rows.map(([name, ...values]) =>
+      make("tr", {}, make("th", { scope: "row" }, name), values.map((value) => make("td", {}, value))))));
 }
 
 function facts(lines) {

@@ -1,7 +1,7 @@
 // The one sentence that an engineer opens the page for: is anything drifting, since when, how badly.
 
 import { byId, make, show } from "./dom.js";
-import { clock, count, duration, plural, ratio } from "./format.js";
+import { clock, count, duration, plural, ratio, share } from "./format.js";
 import { strongest } from "./lanes.js";
 
 const CHIPS = 5;
@@ -76,13 +76,32 @@ function told(overview, drifting, episode, now) {
       `${plural(Math.max(0, over), "more row")} without an alarm.`];
   }
   const [detector, highest] = strongest(drifting[0].ratio);
-  const share = `${count(drifting.length)} of ${plural(overview.signals.length, "signal")}`;
+  const part = `${count(drifting.length)} of ${plural(overview.signals.length, "signal")}`;
   const since = episode
     ? `The change began about row ${count(episode.change_row)}, at ${clock(episode.changed_at, now)}. `
     : "";
   // Page-Hinkley starts anew after an alarm: what it stands at then says nothing of how bad it was.
   const worst = highest >= 1 ? ` strongest now ${ratio(highest)} its threshold by ${detector}` : "";
-  return [since, make("strong", {}, share), " drifting", worst ? `,${worst}.` : "."];
+  return [since, make("strong", {}, part), " drifting", worst ? `,${worst}. ` : ". ", ...accuracy(overview)];
+}
+
+/** What the drift does to the model, as far as anyone can know. */
+function accuracy({ labels }) {
+  const { accuracy: measured = null } = labels.quality;
+  const { accuracy: reference = null } = labels.reference;
+  if (reference === null) return [];
+  const estimate = labels.estimated_accuracy;
+  if (measured === null) {
+    if (!estimate?.rows) return [];
+    const lower = estimate.high < reference;
+    return ["Accuracy is ", make("strong", {}, `estimated at ${share(estimate.estimate)}`),
+      lower ? `, below the reference's ${share(reference)}; no labels have come yet.` : "; no labels have come yet."];
+  }
+  const points = 100 * (reference - measured);
+  const compared = points >= 0.05 ? `${points.toFixed(1)} points below the reference` : "as good as the reference";
+  const blind = labels.audit?.significant && labels.audit.difference < 0
+    ? " What is estimated without labels is too high: the labels' meaning may have changed." : "";
+  return ["Accuracy is ", make("strong", {}, share(measured)), `, ${compared}.${blind}`];
 }
 
 function chips(drifting) {

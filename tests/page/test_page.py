@@ -1,0 +1,279 @@
+"""The page in a real browser: what an engineer sees, and can do, when paged."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.page.site import KEY
+
+pytestmark = pytest.mark.server
+
+HOSTILE = [
+    "<script>window.pwned=1</script>",
+    "<img src=x onerror=window.pwned=1>",
+    "\"'`&lt;b&gt;</button><b>bold",
+    "..",
+    "a/b?c=d#e%2F&f=g",
+    "x" * 400,
+    "×ضש 漢字 \u202egnihtyna",
+]
+
+
+def headline(page: Page):
+    return page.locator("#verdict h1")
+
+
+def lane(page: Page, name: str):
+    return page.locator(".lane").filter(has=page.get_by_text(name, exact=True))
+
+
+@pytest.fixture(scope="module")
+def _module_site():
+    from tests.page.site import Site
+
+    site = Site([f"pixel_{number // 8}_{number % 8}" for number in range(28)])
+    site.live_through(1_800, drift_from=480)
+    site.monitor._extend_quality_history()
+    yield site
+    site.stop()
+
+
+@pytest.fixture
+def drifted(_module_site):
+    """A service that has drifted for eight minutes; tests of it only look."""
+    return _module_site
+
+
+def test_drift_appears_by_itself(make_site, visit):
+    site = make_site()
+    site.see(300)
+    page = visit(site.url)
+    expect(headline(page)).to_have_text("No drift")
+    expect(page).to_have_title("no drift · digits")
+    expect(page.locator(".lane")).to_have_count(9)
+    expect(page.get_by_label("feature:a: not drifting")).to_be_visible()
+    expect(page.locator("#connection")).to_have_text("live")
+    expect(page.locator(".card").nth(2)).to_contain_text("Healthy")
+    site.see(200, shift=3.0, of=4, wrong=0.3)
+    expect(headline(page)).to_contain_text("Drifting")
+    expect(page).to_have_title("▲ drifting · digits")
+    expect(page.get_by_label("feature:a: drifting by")).to_be_visible()
+    expect(page.locator(".chip").first).to_contain_text("feature:a")
+    expect(page.locator("#verdict")).to_contain_text("points below the reference")
+    expect(page.locator(".episode.open")).to_have_count(1)
+
+
+def test_an_engineer_sees_it_at_a_glance(drifted, visit, photograph):
+    page = visit(drifted.url)
+    expect(headline(page)).to_have_text(re.compile(r"^Drifting for \d+ min( \d+ s)?$"))
+    expect(page.locator("#verdict")).to_contain_text(re.compile(r"of 33 signals drifting"))
+    expect(page.locator(".changes .change")).to_have_count(1)
+    expect(page.locator(".accuracy")).to_be_visible()
+    # The canvas of a drifting signal holds pixels of alarm, that of a calm one does not.
+    count_alarm_pixels = """canvas => {
+        const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+        let found = 0;
+        for (let at = 0; at < pixels.length; at += 4) found += pixels[at + 3] && pixels[at] > pixels[at + 2] + 40;
+        return found;
+    }"""
+    expect(page.locator(".lane").first).to_have_class(re.compile("drifting"))
+    assert page.locator(".lane canvas").first.evaluate(count_alarm_pixels) > 50
+    page.get_by_label("Filter signals").fill("pixel_1_1")
+    expect(page.locator(".lane")).to_have_count(1)
+    assert page.locator(".lane canvas").first.evaluate(count_alarm_pixels) == 0
+    page.get_by_label("Filter signals").fill("")
+    expect(page.locator(".lane")).to_have_count(24)
+    photograph(page, "page", full_page=True)
+
+
+def test_a_signal_opens_by_click_and_by_key_and_has_an_address(drifted, visit, photograph):
+    page = visit(drifted.url)
+    expect(page.locator(".lane").first).to_have_class(re.compile("drifting"))
+    page.locator(".lane").first.click()
+    panel = page.locator("#panel")
+    expect(panel.locator(".figure .main-svg").first).to_be_visible()
+    expect(panel.locator("[data-figure=distribution]")).to_contain_text("reference, 1,000 rows")
+    expect(panel.locator("[data-figure=statistics]")).to_contain_text("change, row")
+    expect(panel.locator(".tile.bad").first).to_contain_text("alarm")
+    name = panel.locator("h2").inner_text()
+    address = page.url
+    photograph(page, "page-signal")
+    page.keyboard.press("ArrowRight")
+    expect(panel.locator("h2")).not_to_have_text(name)
+    page.keyboard.press("Escape")
+    expect(panel).not_to_be_visible()
+    assert "#" not in page.url
+    page.locator(".lane").nth(1).focus()
+    page.keyboard.press("Enter")
+    expect(panel.locator("[data-figure=distribution] .main-svg").first).to_be_visible()
+    other = visit(address)
+    expect(other.locator("#panel h2")).to_have_text(name)
+
+
+def test_episode_and_quality_lie_one_click_behind(drifted, visit):
+    page = visit(drifted.url)
+    page.get_by_role("button", name="What drifted").click()
+    panel = page.locator("#panel")
+    expect(panel.locator("[data-figure=ranking]")).to_contain_text("evidence of a change")
+    expect(panel.locator("dl")).to_contain_text("first alarm")
+    page.get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="Over time").click()
+    expect(panel.locator("[data-figure=quality]")).to_contain_text("measured by labels")
+    expect(panel.locator("table").first).to_contain_text("accuracy")
+    expect(panel.locator("table").nth(1)).to_contain_text("dog")
+
+
+def test_it_is_dark_where_the_reader_wants_it_dark(drifted, visit, photograph):
+    page = visit(drifted.url, color_scheme="dark")
+    page.locator(".lane").first.click()
+    title = page.locator("[data-figure=statistics] .gtitle")
+    expect(title).to_be_visible()
+    ground, text, ink = page.evaluate(
+        """() => [getComputedStyle(document.documentElement).backgroundColor,
+                  getComputedStyle(document.body).color,
+                  getComputedStyle(document.querySelector("[data-figure=statistics] .gtitle")).fill]"""
+    )
+    brightness = [sum(map(int, re.findall(r"\d+", colour)[:3])) / 765 for colour in (ground, text, ink)]
+    assert brightness[0] < 0.2
+    assert min(brightness[1:]) > 0.8
+    page.keyboard.press("Escape")
+    photograph(page, "page-dark")
+    page.locator(".lane").first.click()
+    page.emulate_media(color_scheme="light")
+    expect(title).to_have_css("fill", "rgb(22, 27, 34)")
+
+
+@pytest.mark.parametrize("width", [320, 390, 768])
+def test_nothing_is_wider_than_a_phone(drifted, visit, photograph, width):
+    page = visit(
+        drifted.url, viewport={"width": width, "height": 800}, is_mobile=True, device_scale_factor=2
+    )
+    page.locator(".lane").first.scroll_into_view_if_needed()
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    if width == 390:
+        page.evaluate("scrollTo(0, 0)")
+        photograph(page, "page-phone")
+    page.locator(".lane").first.click()
+    expect(page.locator("[data-figure=distribution] .main-svg").first).to_be_visible()
+    assert page.evaluate("document.getElementById('panel').scrollWidth") <= width
+
+
+def test_everything_can_be_reached_and_is_named(drifted, visit):
+    page = visit(drifted.url)
+    expect(page.locator(".lane").first).to_be_visible()
+    page.keyboard.press("/")
+    expect(page.get_by_label("Filter signals")).to_be_focused()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.name") == "period"
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#periods input").nth(2)).to_be_checked()
+    page.keyboard.press("Tab")
+    expect(page.locator(".lane").first).to_be_focused()
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    unnamed = page.evaluate(
+        """() => [...document.querySelectorAll("button, a, input")].filter(
+               each => !(each.getAttribute("aria-label") || each.textContent.trim()
+                         || each.labels?.[0]?.textContent.trim())).map(each => each.outerHTML)"""
+    )
+    assert unnamed == []
+    assert page.evaluate("[...document.querySelectorAll('h1')].length") == 1
+
+
+def test_an_episode_is_acknowledged_with_the_key(make_site, visit, photograph):
+    site = make_site(api_key=KEY)
+    site.see(300)
+    site.see(200, shift=3.0, of=4)
+    page = visit(site.url)
+    page.locator("#verdict").get_by_role("button", name="Acknowledge").click()
+    ask = page.locator("#ask")
+    ask.get_by_label("Your name").fill("mia")
+    ask.get_by_label("Note").fill("the <b>lamp</b>")
+    ask.get_by_label("The service's API key").fill("wrong")
+    ask.get_by_role("button", name="Acknowledge").click()
+    expect(ask.get_by_role("alert")).to_contain_text("API key")
+    ask.get_by_label("The service's API key").fill(KEY)
+    ask.get_by_role("button", name="Acknowledge").click()
+    expect(page.locator("#verdict .note")).to_contain_text("Acknowledged by mia")
+    expect(page.locator("#verdict .note")).to_contain_text("<b>lamp</b>")
+    expect(page.locator(".episode .by")).to_contain_text("seen by mia")
+    expect(page).to_have_title("△ drifting · digits")
+    (episode,) = site.monitor.snapshot().open_episodes
+    assert (episode.acknowledged_by, episode.note) == ("mia", "the <b>lamp</b>")
+    kept = page.evaluate("[Object.values({...sessionStorage}), Object.values({...localStorage})]")
+    assert kept == [[KEY], ["mia"]]
+    # The key is asked for once.
+    page.get_by_role("button", name="New reference").click()
+    expect(ask.get_by_label("Your name")).to_have_value("mia")
+    expect(ask.get_by_label("The service's API key")).to_have_count(0)
+    ask.get_by_label("Rows to collect").fill("1")
+    ask.get_by_role("button", name="Collect").click()
+    expect(ask.get_by_role("alert")).to_contain_text("rows must be from two windows, 200")
+    ask.get_by_label("Rows to collect").fill("400")
+    ask.get_by_role("button", name="Collect").click()
+    site.see(100)
+    expect(page.locator(".collecting")).to_contain_text("100 of 400 rows")
+
+
+def test_names_are_text_whatever_they_hold(make_site, visit):
+    site = make_site(HOSTILE)
+    site.see(200)
+    site.see(150, shift=3.0)
+    page = visit(site.url)
+    expect(headline(page)).to_contain_text("Drifting")
+    page.locator("#verdict").get_by_role("button", name="What drifted").click()
+    expect(page.locator("[data-figure=ranking] .main-svg").first).to_be_visible()
+    for name in HOSTILE:
+        page.keyboard.press("Escape")
+        lane(page, f"feature:{name}").click()
+        expect(page.locator("#panel h2")).to_have_text(f"feature:{name}")
+        expect(page.locator("[data-figure=distribution] .main-svg").first).to_be_visible()
+    assert page.evaluate("window.pwned") is None
+    assert page.evaluate("document.querySelectorAll('main img, main b b, main script').length") == 0
+
+
+def test_it_says_that_the_service_is_gone_and_that_it_came_back(make_site, visit, tmp_path):
+    site = make_site(folder=tmp_path)
+    site.see(300)
+    page = visit(site.url)
+    expect(headline(page)).to_have_text("No drift")
+    site.stop()
+    expect(page.locator("#notice")).to_contain_text("The service does not answer. What you see is of")
+    expect(page.locator("#connection")).to_contain_text("last answer")
+    expect(headline(page)).to_have_text("No drift")
+    site.start()
+    expect(page.locator("#notice")).to_contain_text("monitoring went on at row 300")
+    expect(page.locator("#connection")).to_have_text("live")
+    expect(page.locator("body")).not_to_have_class("stale")
+    site.see(200, shift=3.0)
+    expect(headline(page)).to_contain_text("Drifting")
+
+
+def test_500_signals(make_site, visit):
+    site = make_site([f"column_{number}" for number in range(497)])
+    site.see(200)
+    page = visit(site.url)
+    expect(page.locator(".lane")).to_have_count(24)
+    page.get_by_role("button", name="Show all 502 signals").click()
+    expect(page.locator(".lane")).to_have_count(502)
+    page.get_by_label("Filter signals").fill("column_41")
+    expect(page.locator(".lane")).to_have_count(11)
+    page.get_by_label("Filter signals").fill("no such thing")
+    expect(page.locator(".lane")).to_have_count(0)
+
+
+def test_a_service_that_is_not_watched_says_so(make_site, visit):
+    site = make_site()
+    site.stop()
+    site.start(watched=False)
+    page = visit(site.url)
+    expect(headline(page)).to_have_text("Served, not watched")
+    expect(page.locator("#signals")).not_to_be_visible()
+    expect(page.locator("#cards")).not_to_be_visible()
+
+
+def test_before_the_first_row_it_waits(make_site, visit):
+    page = visit(make_site().url)
+    expect(headline(page)).to_have_text("Waiting for the first rows")
