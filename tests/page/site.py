@@ -84,7 +84,9 @@ class Site:
         self._thread.join()
         self.monitor.close()
 
-    def see(self, rows: int, *, shift: float = 0.0, of: int = 1, wrong: float = 0.0, seconds_ago: float = 0.0):
+    def see(
+        self, rows: int, *, shift: float = 0.0, of: int = 1, wrong: float = 0.0, seconds_ago: float = 0.0
+    ):
         """Have rows predicted, monitored and labelled; every ``of``-th feature is shifted."""
         values = self.rng.normal(size=(rows, self.model.n_features))
         values[:, ::of] += shift
@@ -102,9 +104,7 @@ class Site:
         """See so many seconds of the past until now, the last ``drift_from`` of them drifted."""
         for ago in np.arange(seconds, 0, -every):
             drifted = ago <= drift_from
-            self.see(
-                10, shift=1.4 if drifted else 0.0, of=of, wrong=0.2 if drifted else 0.0, seconds_ago=ago
-            )
+            self.see(10, shift=1.4 if drifted else 0.0, of=of, wrong=0.2 if drifted else 0.0, seconds_ago=ago)
 
     def _labels(self, scores):
         return (self.rng.random(len(scores)) < scores[:, 1]).astype(int)

@@ -7,7 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.page.site import KEY
+from driftlead.report import write_report
+from tests.page.site import KEY, Site
 
 pytestmark = pytest.mark.server
 
@@ -32,8 +33,6 @@ def lane(page: Page, name: str):
 
 @pytest.fixture(scope="module")
 def _module_site():
-    from tests.page.site import Site
-
     site = Site([f"pixel_{number // 8}_{number % 8}" for number in range(28)])
     site.live_through(1_800, drift_from=480)
     site.monitor._extend_quality_history()
@@ -76,7 +75,9 @@ def test_an_engineer_sees_it_at_a_glance(drifted, visit, photograph):
     count_alarm_pixels = """canvas => {
         const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
         let found = 0;
-        for (let at = 0; at < pixels.length; at += 4) found += pixels[at + 3] && pixels[at] > pixels[at + 2] + 40;
+        for (let at = 0; at < pixels.length; at += 4) {
+            if (pixels[at + 3] && pixels[at] > pixels[at + 2] + 40) found += 1;
+        }
         return found;
     }"""
     expect(page.locator(".lane").first).to_have_class(re.compile("drifting"))
@@ -148,9 +149,7 @@ def test_it_is_dark_where_the_reader_wants_it_dark(drifted, visit, photograph):
 
 @pytest.mark.parametrize("width", [320, 390, 768])
 def test_nothing_is_wider_than_a_phone(drifted, visit, photograph, width):
-    page = visit(
-        drifted.url, viewport={"width": width, "height": 800}, is_mobile=True, device_scale_factor=2
-    )
+    page = visit(drifted.url, viewport={"width": width, "height": 800}, is_mobile=True, device_scale_factor=2)
     page.locator(".lane").first.scroll_into_view_if_needed()
     assert page.evaluate("document.documentElement.scrollWidth") == width
     if width == 390:
@@ -277,3 +276,22 @@ def test_a_service_that_is_not_watched_says_so(make_site, visit):
 def test_before_the_first_row_it_waits(make_site, visit):
     page = visit(make_site().url)
     expect(headline(page)).to_have_text("Waiting for the first rows")
+
+
+def test_a_report_is_drawn_from_one_file_alone(drifted, visit, tmp_path, photograph):
+    path = tmp_path / "report.html"
+    write_report(drifted.monitor, path)
+    page = visit(path.as_uri(), viewport={"width": 1000, "height": 1400})
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.reload()
+    expect(page.locator(".figure .main-svg").last).to_be_visible()
+    figures = page.locator(".figure")
+    assert figures.count() == page.locator(".figure:has(.main-svg)").count() > 5
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    photograph(page, "report")
+    # On paper nothing is cut off.
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 700, "height": 1000})
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 700

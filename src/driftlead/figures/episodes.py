@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from driftlead.figures.figure import PALETTES, Figure, Theme, plain, styled
+from driftlead.figures.figure import Figure, Theme, palette_of, plain, styled
 
 __all__ = ["ranking"]
 
@@ -31,7 +31,7 @@ def ranking(document: Mapping[str, Any], theme: Theme = "light", *, most: int = 
     >>> figure["data"][0]["y"], figure["data"][0]["text"]
     (['b', 'a'], ['1.2 × nmddm', '2.5 × nmddm'])
     """
-    palette = PALETTES[theme]
+    palette = palette_of(theme)
     signals = document["signals"][:most][::-1]
     trace = {
         "type": "bar",
@@ -47,7 +47,7 @@ def ranking(document: Mapping[str, Any], theme: Theme = "light", *, most: int = 
     left_out = document["n_signals"] - len(signals)
     more = f", and {left_out} more" if left_out > 0 else ""
     return styled(
-        theme,
+        palette,
         [trace],
         f"Signals that drifted, by evidence{more}",
         height=110 + _ROW_HEIGHT * max(len(signals), 2),

@@ -6,11 +6,21 @@ import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from driftlead.errors import InvalidParameterError
 
-__all__ = ["PALETTES", "Figure", "Palette", "Theme", "colour_of_detector", "moment", "plain", "styled"]
+__all__ = [
+    "PALETTES",
+    "Figure",
+    "Palette",
+    "Theme",
+    "colour_of_detector",
+    "moment",
+    "palette_of",
+    "plain",
+    "styled",
+]
 
 Theme = Literal["light", "dark"]
 
@@ -88,17 +98,21 @@ PALETTES: dict[str, Palette] = {
 }  # fmt: skip
 
 
-def styled(theme: Theme, data: list[dict[str, Any]], title: str, **layout: Any) -> Figure:
-    """Return a figure in the house's style.
+def palette_of(theme: Theme) -> Palette:
+    """Return the colours of a theme.
 
     Raises
     ------
     InvalidParameterError
         The theme is unknown.
     """
-    if theme not in get_args(Theme):
-        raise InvalidParameterError("theme", "one of " + ", ".join(get_args(Theme)), theme)
-    palette = PALETTES[theme]
+    if theme not in PALETTES:
+        raise InvalidParameterError("theme", "one of " + ", ".join(PALETTES), theme)
+    return PALETTES[theme]
+
+
+def styled(palette: Palette, data: list[dict[str, Any]], title: str, **layout: Any) -> Figure:
+    """Return a figure in the house's style."""
     axis = {
         "gridcolor": palette.line,
         "linecolor": palette.line,

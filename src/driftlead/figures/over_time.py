@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from driftlead.figures.figure import PALETTES, Figure, Theme, moment, plain, styled
+from driftlead.figures.figure import Figure, Theme, moment, palette_of, plain, styled
 
 __all__ = ["quality", "timeline"]
 
@@ -31,7 +31,7 @@ def timeline(document: Mapping[str, Any], theme: Theme = "light", *, most: int =
     >>> figure["data"][0]["y"], figure["data"][0]["z"]
     (['a · nmddm', 'b · nmddm'], [[0.2, 0.4], [0.3, 2.5]])
     """
-    palette = PALETTES[theme]
+    palette = palette_of(theme)
     lanes = [
         (max(column), f"{plain(signal)} · {plain(detector)}", series, column)
         for series in document["series"]
@@ -74,7 +74,7 @@ def timeline(document: Mapping[str, Any], theme: Theme = "light", *, most: int =
             }
         )
     return styled(
-        theme,
+        palette,
         data,
         "Every signal and test, in multiples of its threshold",
         height=110 + _ROW_HEIGHT * max(len(drawn), 3),
@@ -122,7 +122,7 @@ def quality(document: Mapping[str, Any], theme: Theme = "light", *, reference: f
     >>> [trace.get("name") for trace in quality({"quality": told})["data"]]
     ['95 % interval', 'estimated without labels', 'measured by labels']
     """
-    palette, told = PALETTES[theme], document["quality"]
+    palette, told = palette_of(theme), document["quality"]
     times = [moment(at) for at in told["at"]]
     estimated = any(value is not None for value in told["estimate"])
     data: list[dict[str, Any]] = []
@@ -182,7 +182,7 @@ def quality(document: Mapping[str, Any], theme: Theme = "light", *, reference: f
             }
         )
     return styled(
-        theme,
+        palette,
         data,
         "Is the model still right",
         yaxis={

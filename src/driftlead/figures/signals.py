@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from driftlead.figures.figure import (
-    PALETTES,
     Figure,
     Palette,
     Theme,
     colour_of_detector,
     moment,
+    palette_of,
     plain,
     styled,
 )
@@ -41,7 +41,7 @@ def distribution(document: Mapping[str, Any], theme: Theme = "light") -> Figure:
     >>> [trace["name"] for trace in figure["data"]]
     ['reference, 900 rows', 'live, 250 rows']
     """
-    palette, shares = PALETTES[theme], document["distribution"]
+    palette, shares = palette_of(theme), document["distribution"]
     sides = [
         ("reference", palette.reference, shares["reference"], shares["reference_rows"]),
         ("live", palette.live, shares["live"], shares["live_rows"]),
@@ -75,7 +75,7 @@ def distribution(document: Mapping[str, Any], theme: Theme = "light") -> Figure:
     if any(missing) and missing[1] is not None:
         told = f"missing {missing[0]:.1%}, now {missing[1]:.1%}"
     return styled(
-        theme,
+        palette,
         data,
         "Live against reference",
         yaxis={"title": {"text": "share of rows"}, "tickformat": ".0%", "rangemode": "tozero"},
@@ -107,7 +107,7 @@ def statistics(document: Mapping[str, Any], theme: Theme = "light") -> Figure:
     >>> [trace["name"] for trace in figure["data"]], figure["data"][0]["y"]
     (['nmddm', 'alarm'], [0.3, 1.5])
     """
-    palette = PALETTES[theme]
+    palette = palette_of(theme)
     data: list[dict[str, Any]] = []
     for detector, percent in document["percent"].items():
         times, rows, ratios = _with_pauses(document, percent)
@@ -158,7 +158,7 @@ def statistics(document: Mapping[str, Any], theme: Theme = "light") -> Figure:
         },
     }
     return styled(
-        theme,
+        palette,
         data,
         "Statistic against threshold",
         yaxis={"title": {"text": "× threshold"}, "rangemode": "tozero"},

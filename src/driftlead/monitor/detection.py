@@ -243,6 +243,8 @@ class Detection:
             },
             "watches": [watch.state() for watch in self.watches],
             "episodes": self.tracker.state(),
+            # Whoever reads the file without the model finds out what the history's columns are.
+            "pairs": [list(pair) for pair in self.pairs],
             "history": self.history.state(),
         }
 

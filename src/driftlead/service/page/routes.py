@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from driftlead import figures
 from driftlead.errors import InvalidParameterError, StorageError
 from driftlead.monitor import Episode, Monitor
 from driftlead.monitor.documents import history_document, overview_document, signal_document
+from driftlead.report import Format
 from driftlead.service.answers import SECURITY_HEADERS
 from driftlead.service.errors import RequestError, quote_value
 from driftlead.service.openapi import reading
@@ -22,6 +24,12 @@ from driftlead.service.page.tagged import tagged, tagged_json
 
 __all__ = ["add_page_routes"]
 
+_NO_STORE, _RETRY = "the store of episodes does not answer now", {"Retry-After": "5"}
+_REPORT_TYPES: dict[Format, str] = {
+    "html": "text/html; charset=utf-8",
+    "json": "application/json",
+    "md": "text/markdown; charset=utf-8",
+}
 _FOR_A_YEAR = "public, max-age=31536000, immutable"
 
 # Plotly makes a style element without content, and fills it by script, which the hash of nothing allows.
@@ -54,6 +62,16 @@ _EPISODE = reading(
     {"id": _TEXT, "status": _TEXT, "signals": _OBJECTS},
     {**_BROKEN_RULE, 404: "No such episode.", 503: "The store does not answer; see Retry-After."},
 )
+_REPORT: dict[str, Any] = reading(
+    "The report.",
+    {"overview": _OBJECT, "episodes": _OBJECTS, "history": _OBJECT, "signals": _OBJECTS},
+    {**_BROKEN_RULE, 501: "Plotly is not installed.", 503: "The store does not answer; see Retry-After."},
+)
+_REPORT["openapi_extra"]["responses"]["200"]["content"] |= {
+    media_type.split(";")[0]: {"schema": _TEXT}
+    for media_type in _REPORT_TYPES.values()
+    if not media_type.endswith("json")
+}
 
 ThemeQuery = Annotated[
     figures.Theme | None, Query(description="With it the answer holds `figures` too, as Plotly draws them.")
@@ -98,10 +116,10 @@ def add_page_routes(
         return tagged_json(request, {**served, **known})
 
     if monitor is not None:
-        _add_documents(app, monitor)
+        _add_documents(app, monitor, served)
 
 
-def _add_documents(app: FastAPI, monitor: Monitor) -> None:
+def _add_documents(app: FastAPI, monitor: Monitor, served: Mapping[str, Any]) -> None:
     @app.get(
         "/api/v1/history",
         summary="The past: statistics against thresholds, and quality, over time",
@@ -163,7 +181,7 @@ def _episode(monitor: Monitor, episode_id: str) -> Episode:
     try:
         record = monitor.store.episode(episode_id)
     except StorageError:
-        raise RequestError(503, "the store of episodes does not answer now", {"Retry-After": "5"}) from None
+        raise RequestError(503, _NO_STORE, _RETRY) from None
     if record is None:
         raise RequestError(404, f"{quote_value(episode_id)} is no episode that is known here")
     return Episode.from_record(record)

@@ -59,7 +59,7 @@ async function update() {
   show(byId("model"), make("strong", {}, overview.model), make("code", { title: `version ${overview.version}` }, overview.version.slice(0, 12)));
   const state = verdict.update(overview, now);
   document.title = `${{ drifting: "▲ drifting", known: "△ drifting", quiet: "quiet again", calm: "no drift" }[state] ?? state} · ${overview.model}`;
-  byId("signals").hidden = byId("episodes").hidden = byId("cards").hidden = !overview.watched;
+  byId("signals").hidden = byId("episodes").hidden = byId("cards").hidden = byId("report").hidden = !overview.watched;
   if (!overview.watched) return;
   cards.update(overview, now);
   const spent = performance.now() - before;
