@@ -83,14 +83,15 @@ def test_figures_of_nothing_can_be_drawn():
 def test_the_timeline_has_a_column_for_a_pause_and_its_worst_pair_on_top(history):
     figure = figures.timeline(history, most=4)
     (trace,) = figure["data"]
-    assert trace["y"][-1] == "feature:&lt;b&gt;a · incremental_ks"
+    names = [f"feature:&lt;b&gt;a · {test}" for test in ("page_hinkley", "incremental_ks", "nmddm")]
+    assert trace["y"][:0:-1] == names
     assert len(trace["y"]) == 4
     assert len(trace["x"]) == len(trace["z"][0]) + 1
     pauses = [column for column, value in enumerate(trace["z"][0]) if value is None]
     assert len(pauses) == 1
     (samples,) = [series for series in history["series"] if series["of"] == "rows"]
     column = samples["pairs"].index(["feature:<b>a", "incremental_ks"])
-    drawn = [value for value in trace["z"][-1] if value is not None]
+    drawn = [value for value in trace["z"][-2] if value is not None]
     assert drawn == [percent[column] / 100 for percent in samples["percent"]]
 
 

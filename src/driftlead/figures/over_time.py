@@ -21,7 +21,7 @@ def timeline(document: Mapping[str, Any], theme: Theme = "light", *, most: int =
         As `driftlead.monitor.documents.history_document` returns it.
     theme : {"light", "dark"}
     most : int
-        Most pairs of signal and test; those with the highest peak are drawn, highest on top.
+        Most pairs of signal and test; the signals with the highest peaks are drawn, highest on top.
 
     Examples
     --------
@@ -33,30 +33,36 @@ def timeline(document: Mapping[str, Any], theme: Theme = "light", *, most: int =
     """
     palette = palette_of(theme)
     lanes = [
-        (max(column), f"{plain(signal)} · {plain(detector)}", series, column)
+        (signal, detector, series, column)
         for series in document["series"]
-        if series["percent"]
         for (signal, detector), column in zip(
-            series["pairs"], zip(*series["percent"], strict=True), strict=True
+            series["pairs"], zip(*series["percent"], strict=True), strict=bool(series["percent"])
         )
     ]
+    peaks: dict[str, int] = {}
+    for signal, _, _, column in lanes:
+        peaks[signal] = max(peaks.get(signal, 0), *column)
+    ranked = sorted(lanes, key=lambda lane: (-peaks[lane[0]], lane[0]))[:most]
     # Plotly draws the first at the bottom.
-    drawn = sorted(lanes, key=lambda lane: lane[0], reverse=True)[:most][::-1]
+    drawn = [
+        (f"{plain(signal)} · {plain(detector)}", series, column)
+        for signal, detector, series, column in reversed(ranked)
+    ]
     highest = palette.scale[-1][0]
     data: list[dict[str, Any]] = []
     for of in ("rows", "labels"):
-        own = [lane for lane in drawn if lane[2]["of"] == of]
+        own = [lane for lane in drawn if lane[1]["of"] == of]
         if not own:
             continue
-        edges, places = _edges(own[0][2])
+        edges, places = _edges(own[0][1])
         data.append(
             {
                 "type": "heatmap",
                 "x": edges,
-                "y": [name for _, name, _, _ in own],
+                "y": [name for name, _, _ in own],
                 "z": [
                     [None if place is None else column[place] / 100.0 for place in places]
-                    for _, _, _, column in own
+                    for _, _, column in own
                 ],
                 "zmin": 0.0,
                 "zmax": highest,
@@ -83,7 +89,7 @@ def timeline(document: Mapping[str, Any], theme: Theme = "light", *, most: int =
             "showgrid": False,
             "ticks": "",
             "categoryorder": "array",
-            "categoryarray": [name for _, name, _, _ in drawn],
+            "categoryarray": [name for name, _, _ in drawn],
         },
     )
 

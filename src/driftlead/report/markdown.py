@@ -19,7 +19,7 @@ from driftlead.report.tables import (
 
 __all__ = ["to_markdown"]
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+!|~&-])")
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|~&])")
 
 
 def to_markdown(document: Mapping[str, Any]) -> str:

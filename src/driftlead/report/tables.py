@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 EPISODE_HEADS = ("change", "lasted", "first alarm", "strongest signals", "signals", "alarms", "state")
-SIGNAL_HEADS = ("signal", "test", "peak × threshold", "above it")
+SIGNAL_HEADS = ("signal", "peak × threshold", "above one for")
 QUALITY_HEADS = ("measure", "latest labels", "reference")
 
 _NAMED_SIGNALS = 3
@@ -81,22 +81,29 @@ def episode_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 
 def signal_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Return a row for each pair of signal and test that exceeded its threshold, worst first."""
+    """Return a row for each signal that exceeded a threshold, worst first: its peaks, and for how long."""
     found = []
     for series in document["history"]["series"]:
-        if not series["percent"]:
-            continue
         seconds = [end - start for start, end in zip(series["start"], series["end"], strict=True)]
+        columns: dict[str, dict[str, tuple[int, ...]]] = {}
         for (signal, detector), percent in zip(
-            series["pairs"], zip(*series["percent"], strict=True), strict=True
+            series["pairs"], zip(*series["percent"], strict=True), strict=bool(series["percent"])
         ):
             if max(percent) >= 100:
-                above = sum(length for length, value in zip(seconds, percent, strict=True) if value >= 100)
-                found.append((max(percent), signal, detector, above))
-    found.sort(key=lambda each: (-each[0], each[1], each[2]))
+                columns.setdefault(signal, {})[detector] = percent
+        for signal, tests in columns.items():
+            peaks = sorted(((max(percent), detector) for detector, percent in tests.items()), reverse=True)
+            exceeded = [max(values) >= 100 for values in zip(*tests.values(), strict=True)]
+            above = sum(length for length, is_above in zip(seconds, exceeded, strict=True) if is_above)
+            found.append((signal, peaks, above))
+    found.sort(key=lambda each: (-each[1][0][0], each[0]))
     return [
-        (signal, detector, f"{peak / 100:.2f}", _duration(above))
-        for peak, signal, detector, above in found[:_MOST_SIGNALS]
+        (
+            signal,
+            ", ".join(f"{peak / 100:.2f} by {detector}" for peak, detector in peaks),
+            _duration(above),
+        )
+        for signal, peaks, above in found[:_MOST_SIGNALS]
     ]
 
 
