@@ -41,7 +41,8 @@ def folder(tmp_path_factory):
 def monitor(folder):
     """A quarter of an hour, of which a minute drifted; its state and episodes are kept in a folder."""
     settings = MonitorSettings(window=100)
-    monitor = Monitor(profile(), settings, store=store(folder), folder=StateFolder(folder))
+    kept = StateFolder(folder)
+    monitor = Monitor(profile(), settings, store=store(folder), folder=kept)
     monitor._recorder.start()
     rng = np.random.default_rng(5)
     for ago in range(900, 0, -3):
@@ -49,7 +50,7 @@ def monitor(folder):
         rows = rng.normal([shift, 0.0], 1.0, size=(10, 2))
         monitor.process(rows, observed_at=np.full(10, NOW - ago))
     monitor._recorder.flush()
-    monitor._keeper._save()
+    kept.save("monitor", monitor.state())
     yield monitor
     monitor.close()
 
