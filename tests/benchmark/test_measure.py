@@ -55,6 +55,14 @@ def test_tuning_finds_the_thresholds_that_tables_give(competitor):
     assert tuned["level"] == pytest.approx(shipped, rel=0.12)
 
 
+def test_tuning_sees_no_stream_that_is_measured_on():
+    def late(seed):
+        assert seed >= 1_000_000
+        return uniform(seed)
+
+    assert tune(unit("tune", scenario=type(UNIFORM)("late", late)))["level"] > 0.9
+
+
 def test_effort_takes_a_share_of_the_rows():
     less = Competitor("less", Threshold, levels=(0.5, 1.0), effort=0.2)
     (full,), (short,) = (

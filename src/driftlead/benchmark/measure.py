@@ -129,7 +129,7 @@ def tune(unit: Unit) -> Record:
 
 def _draws(unit: Unit) -> int:
     """Return how many unchanged streams hold enough false alarms at the budget."""
-    return math.ceil(_TUNING_ALARMS * unit.budget / len(unit.scenario.make(0).unchanged.rows))
+    return math.ceil(_TUNING_ALARMS * unit.budget / len(unit.scenario.make(_TUNING_SEED).unchanged.rows))
 
 
 def measure(unit: Unit) -> list[Record]:
