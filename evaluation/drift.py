@@ -35,7 +35,7 @@ _CHUNK = 250
 Progress = Callable[[str, int, int], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sight:
     """How one corruption at one severity was seen.
 
@@ -58,7 +58,7 @@ class Sight:
     def delay(self, group: str) -> float:
         """Return the median delay, infinite where half of the seeds saw nothing; NaN where none counts."""
         counted = [each for each in self.delays[group] if not math.isnan(each)]
-        return sorted(counted)[(len(counted) - 1) // 2 + (len(counted) % 2 == 0)] if counted else math.nan
+        return sorted(counted)[len(counted) // 2] if counted else math.nan
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from evaluation.drift import GROUPS, WAIT, Quiet, Sight
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-__all__ = ["figure", "first_seen", "measured"]
+__all__ = ["band_of", "figure", "first_seen", "measured"]
 
 HUES = {"features": "#0f766e", "activations": "#4338ca", "predictions": "#d97706", "errors": "#6b7280"}
 LABELS = {
@@ -24,15 +25,21 @@ SYMBOLS = (
     "circle", "square", "diamond", "cross", "x", "triangle-up", "triangle-down", "pentagon", "star",
     "hexagram", "hourglass", "bowtie", "star-diamond",
 )  # fmt: skip
-_UNSEEN = 1.6 * WAIT  # where the figure shows what was not seen at all
+UNSEEN = 1.5 * WAIT  # where the figure shows what was not seen at all
 INK, GRID = "#1f2430", "#e5e7eb"
+
+BANDS = (-1.0, 0.01, 0.05, 0.2, 0.5)
+"""Where the figure's bands of lost accuracy begin."""
 
 HARM = 0.05
 """Lost accuracy from which on a corruption counts as harmful."""
 
 
 def figure(sights: Sequence[Sight]) -> go.Figure:
-    """Draw lost accuracy against delay: a colour per group of signals, a marker per corruption.
+    """Draw delays over lost accuracy: a colour per group of signals, a marker per corruption.
+
+    Lost accuracy is drawn in bands, in which the groups stand side by side: most corruptions cost nothing or
+    much, and would lie on each other. A bar is the median of a group in a band.
 
     Parameters
     ----------
@@ -46,22 +53,29 @@ def figure(sights: Sequence[Sight]) -> go.Figure:
 
     drawn = go.Figure()
     kinds = list(dict.fromkeys(sight.corruption for sight in sights))
-    for group in reversed(GROUPS):
+    for number, group in enumerate(GROUPS):
         points = [sight for sight in sights if not math.isnan(sight.delay(group))]
+        middle = {sight: band_of(sight) + 0.21 * (number - 1.5) for sight in points}
+        # Markers of one column are spread over its width, each corruption at its own place.
+        spread = {kind: 0.13 * (at / max(1, len(kinds) - 1) - 0.5) for at, kind in enumerate(kinds)}
         drawn.add_scatter(
-            x=[100.0 * sight.lost for sight in points],
-            y=[min(sight.delay(group), _UNSEEN) for sight in points],
+            x=[middle[sight] + spread[sight.corruption] for sight in points],
+            y=[min(sight.delay(group), UNSEEN) for sight in points],
             mode="markers",
             marker={
                 "color": HUES[group],
                 "symbol": [SYMBOLS[kinds.index(sight.corruption) % len(SYMBOLS)] for sight in points],
-                "size": 9,
-                "opacity": 0.75,
-                "line": {"width": 0.5, "color": "white"},
+                "size": 8,
+                "opacity": 0.7,
             },
             showlegend=False,
         )
-    for group in GROUPS:
+        for place in sorted(set(middle.values())):
+            column = sorted(min(sight.delay(group), UNSEEN) for sight in points if middle[sight] == place)
+            drawn.add_shape(
+                type="line", x0=place - 0.095, x1=place + 0.095, y0=column[len(column) // 2],
+                y1=column[len(column) // 2], line={"color": HUES[group], "width": 4},
+            )  # fmt: skip
         _explain(drawn, LABELS[group], {"color": HUES[group], "size": 11}, "legend")
     for number, kind in enumerate(kinds):
         symbol = SYMBOLS[number % len(SYMBOLS)]
@@ -69,26 +83,39 @@ def figure(sights: Sequence[Sight]) -> go.Figure:
     drawn.add_hline(y=WAIT, line={"color": INK, "width": 1, "dash": "dot"})
     drawn.add_annotation(
         x=1.0, xref="paper", xanchor="right", y=math.log10(WAIT), yanchor="bottom", showarrow=False,
-        text=f"above: not seen within {_count(WAIT)} rows", font={"size": 11, "color": INK},
+        text=f"above the line: not seen within {_count(WAIT)} rows", font={"size": 11, "color": INK},
     )  # fmt: skip
     drawn.update_layout(
         title={"text": "Which signals see it first, and does it matter?", "x": 0.0, "xref": "paper",
                "font": {"size": 18}},
         font={"family": "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif", "size": 13,
               "color": INK},
-        width=940, height=620, paper_bgcolor="white", plot_bgcolor="white",
+        width=960, height=620, paper_bgcolor="white", plot_bgcolor="white",
         margin={"l": 20, "r": 170, "t": 110, "b": 60},
         legend={"orientation": "h", "x": 0.0, "y": 1.03, "yanchor": "bottom"},
         legend2={"x": 1.02, "y": 1.0, "font": {"size": 12}},
     )  # fmt: skip
     drawn.update_xaxes(
-        title="lost accuracy, percentage points", gridcolor=GRID, zeroline=False, automargin=True
-    )
+        title="lost accuracy, percentage points", tickvals=list(range(len(BANDS))), ticktext=_bands(),
+        range=[-0.5, len(BANDS) - 0.5], showgrid=False, zeroline=False, automargin=True,
+    )  # fmt: skip
+    for edge in range(1, len(BANDS)):
+        drawn.add_vline(x=edge - 0.5, line={"color": GRID, "width": 1})
     drawn.update_yaxes(
-        title="rows until the first alarm, median", type="log", gridcolor=GRID, automargin=True,
-        tickvals=[1, 3, 10, 30, 100, 300, 1_000], range=[-0.1, math.log10(1.25 * _UNSEEN)],
+        title="rows until the first alarm, median of the streams", type="log", gridcolor=GRID,
+        automargin=True, tickvals=[10, 30, 100, 300, 1_000], range=[0.9, math.log10(1.25 * UNSEEN)],
     )  # fmt: skip
     return drawn
+
+
+def band_of(sight: Sight) -> int:
+    """Return the number of the last band that begins at or below the lost accuracy."""
+    return max(number for number, start in enumerate(BANDS) if sight.lost >= start or number == 0)
+
+
+def _bands() -> list[str]:
+    points = [f"{100.0 * start:.0f}" for start in BANDS[1:]]
+    return [f"below {points[0]}", *map(" to ".join, itertools.pairwise(points)), f"{points[-1]} and more"]
 
 
 def measured(sights: Sequence[Sight], quiet: Quiet, seeds: int) -> str:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import evaluation.__main__ as program
 from driftlead.errors import InvalidParameterError
 from evaluation.drift import GROUPS, Quiet, Sight, measure_drift
-from evaluation.drift_page import figure, first_seen, measured
+from evaluation.drift_page import band_of, figure, first_seen, measured
 
 SIGHTS = [
     Sight(
@@ -71,10 +71,15 @@ def test_the_table_and_the_figure_hold_the_same_numbers():
     assert "| blur | 0.1 | 2.0 | **7** | 9 | – | – |" in text
     assert "| shift | 0.4 | 55.0 | 40 | **8** | **8** | 20 |" in text
     drawn = {trace.marker.color: trace for trace in figure(SIGHTS).data if trace.x[0] is not None}
-    assert list(drawn["#0f766e"].x) == pytest.approx([2.0, 55.0])
+    assert [round(x) for x in drawn["#0f766e"].x] == [1, 4]  # in the bands of 2 and of 55 points
     assert list(drawn["#0f766e"].y) == [7.0, 40.0]
     assert drawn["#d97706"].y[0] > 2_000  # unseen, above the line
     assert len(drawn["#6b7280"].x) == 1
+
+
+@pytest.mark.parametrize(("lost", "band"), [(-0.02, 0), (0.009, 0), (0.01, 1), (0.2, 3), (0.9, 4)])
+def test_bands_of_lost_accuracy(lost, band):
+    assert band_of(Sight("x", 0.1, lost, {})) == band
 
 
 def test_no_seeds_are_a_mistake(trained):

@@ -2,7 +2,7 @@
 
 competitors = [of_detector("mine", build), ...]
 records = run(competitors, scenarios, seeds=30, budget=1_000, results="results.jsonl")
-print(markdown(summarise(records, budget=1_000)))
+print(markdown(summarise(records)))
 
 A competitor is anything that takes rows and says at which of them it raised an alarm; one that lives in
 another Python environment is spoken to through a pipe.

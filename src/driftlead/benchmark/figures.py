@@ -85,7 +85,7 @@ def delays(rows: Sequence[Row], title: str = "") -> go.Figure:
             hoverinfo="skip",
         )
     )
-    _style(figure, title, width=130 * len(changes) + 320, height=44 * len(names) + 170)
+    _style(figure, title, width=96 * len(changes) + 300, height=40 * len(names) + 170)
     # Not the heat map's own text, which leaves out cells without a number.
     for line, name in enumerate(names):
         for column, place in enumerate(places):

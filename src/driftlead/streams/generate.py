@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -84,7 +85,7 @@ def generate(
     )
 
 
-def error_stream(source: Source, rows: int, seed: int, **options: object) -> Stream:
+def error_stream(source: Source, rows: int, seed: int, **options: Any) -> Stream:
     """Generate the errors, 0 or 1, of a classifier that knows the concept before the change perfectly.
 
     This is what detectors of the DDM family are made for.
@@ -115,7 +116,7 @@ def error_stream(source: Source, rows: int, seed: int, **options: object) -> Str
     """
     if source.old_concept is None:
         raise InvalidParameterError("source", "one with labels", source.name)
-    stream = generate(source, rows, seed, **options)  # type: ignore[arg-type]
+    stream = generate(source, rows, seed, **options)
     wrong = source.old_concept(stream.rows) != stream.labels
     changes = tuple(change._replace(columns=(0,)) for change in stream.changes)
     return Stream(wrong.astype(np.float64)[:, np.newaxis], None, changes, f"errors on {stream.name}")
