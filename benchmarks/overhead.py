@@ -118,7 +118,15 @@ async def load(
     return len(latencies) / (time.perf_counter() - began), latencies
 
 
-def measure(ports: dict[str, int], rounds: int, seconds: float) -> dict[str, list[float]]:
+def cpu_seconds(pid: int) -> float:
+    """CPU time that a process has used, in all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measure(
+    ports: dict[str, int], pids: dict[str, int], rounds: int, seconds: float
+) -> dict[str, list[float]]:
     """Return the ratios of each round, watched over unwatched."""
     texts = requests()
     for port in ports.values():
@@ -127,7 +135,11 @@ def measure(ports: dict[str, int], rounds: int, seconds: float) -> dict[str, lis
     half = None
     for number in track(range(rounds), description="rounds"):
         order = list(ports) if number % 2 else list(reversed(ports))
-        full = {name: asyncio.run(load(ports[name], texts, seconds, None))[0] for name in order}
+        full, cpu = {}, {}
+        for name in order:
+            before = cpu_seconds(pids[name])
+            full[name], latencies = asyncio.run(load(ports[name], texts, seconds, None))
+            cpu[name] = (cpu_seconds(pids[name]) - before) / len(latencies)
         half = half or full["unwatched"] / 2
         paced = {name: asyncio.run(load(ports[name], texts, seconds, half))[1] for name in order}
         ratios["throughput"].append(full["watched"] / full["unwatched"])
@@ -135,7 +147,8 @@ def measure(ports: dict[str, int], rounds: int, seconds: float) -> dict[str, lis
             both = {key: float(np.percentile(paced[key], share)) for key in ports}
             ratios[name].append(both["watched"] / both["unwatched"])
         print(
-            f"  {full['watched']:.0f} of {full['unwatched']:.0f} requests/s; at {half:.0f}/s p50 "
+            f"  {full['watched']:.0f} of {full['unwatched']:.0f} requests/s,"
+            f" CPU {cpu['watched'] * 1e3:.2f} of {cpu['unwatched'] * 1e3:.2f} ms each; at {half:.0f}/s p50 "
             + " of ".join(f"{np.percentile(paced[name], 50) * 1e3:.2f}" for name in ("watched", "unwatched"))
             + " ms, p99 "
             + " of ".join(f"{np.percentile(paced[name], 99) * 1e3:.2f}" for name in ("watched", "unwatched"))
@@ -159,7 +172,8 @@ def main() -> None:
             for name in ("watched", "unwatched"):
                 process, ports[name] = start(Path(folder) / name, enabled=name == "watched")
                 processes.append(process)
-            ratios = measure(ports, options.rounds, options.seconds)
+            pids = {name: process.pid for name, process in zip(ports, processes, strict=True)}
+            ratios = measure(ports, pids, options.rounds, options.seconds)
             with urllib.request.urlopen(f"http://127.0.0.1:{ports['watched']}/api/v1/monitor") as answer:
                 seen = json.load(answer)
             print(f"rows watched {seen['rows']}, dropped {seen['dropped_rows']}, errors {seen['errors']}")

@@ -122,7 +122,9 @@ class Detection:
                 alarms += found.alarms
                 activity.append(found.activity)
         self.recent_alarms.extend(sorted(alarms, key=lambda alarm: alarm.row))
-        before, _ = self.recent()
+        # A copy of the window, which this batch overwrites, is only looked at while something drifts.
+        drifts = bool(activity) or self.tracker.open_id is not None
+        before = self.recent()[0] if drifts else rows[:0]
         self._remember(rows, observed_at)
         try:
             self._extend_history(activity, float(observed_at[-1]))
