@@ -16,6 +16,7 @@ from driftlead.monitor import Monitor, MonitorSettings, Store
 from driftlead.reference import ReferenceProfile
 from driftlead.service import Limits, create_app
 from driftlead.signals import join_rows
+from tests.service.elsewhere import Watching
 from tests.service.linear import CLASS_NAMES, LinearClassifier
 
 INFER = "/v2/models/linear/infer"
@@ -101,3 +102,17 @@ def service(make_service: Callable[..., Service]) -> Service:
 def tensor(data: Any, **changes: Any) -> dict[str, Any]:
     """A request that fits the linear classifier, but for the changes to its one tensor."""
     return {"inputs": [{"name": "input", "shape": [1, 3], "datatype": "FP32", "data": data, **changes}]}
+
+
+@pytest.fixture
+def watching():
+    made = []
+
+    def make(*arguments, **options):
+        made.append(Watching(*arguments, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.app.state.thread.shutdown()
+        each.monitor.close()

@@ -60,6 +60,7 @@ def test_labels_by_name_of_class(service):
     [
         (b"{", "JSON"),
         ({"id": "r1"}, "feedback[0] must have either label or labels"),
+        ({"id": "r1", "labels": [1, 10**400]}, "feedback[0] must have labels of at most 64 bits"),
         ({"id": "r1", "label": 1, "labels": [1]}, "feedback[0] must have either label or labels"),
         ({"label": 1}, "id is missing"),
         ({"id": "r1", "label": 2}, "labels[0] must be a class from 0 to 1, got 2"),

@@ -72,6 +72,7 @@ T = TypeVar("T")
 
 # All that is not labels is short.
 _LONGEST = 1024 * 1024
+_LARGEST = 2**63 - 1
 
 
 def add_action_routes(
@@ -205,6 +206,11 @@ def _rows(items: list[_Feedback]) -> tuple[list[str], np.ndarray[Any, np.dtype[n
         if (item.label is None) == (item.labels is None):
             raise RequestError(400, f"feedback[{number}] must have either label or labels")
         of_request = [item.label] if item.labels is None else item.labels
+        # JSON has numbers that nothing here can hold.
+        if any(isinstance(label, int) and abs(label) > _LARGEST for label in of_request):
+            raise RequestError(
+                400, f"feedback[{number}] must have labels of at most 64 bits, got a larger one"
+            )
         ids += prediction_ids(item.id, len(of_request))
         given += of_request  # type: ignore[arg-type]
     labels = np.empty(len(given), dtype=np.object_)
