@@ -16,7 +16,7 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
 def test_python_examples_print_what_they_say(example):
-    expected = re.findall(r"^print\(.*\)  # (.*)$", example, flags=re.MULTILINE)
+    expected = re.findall(r"^ *print\(.*\)  # (.*)$", example, flags=re.MULTILINE)
     assert expected, "an example must print something and say what"
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):

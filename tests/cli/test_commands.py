@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli.conftest import start
 
-COMMANDS = ("replay", "profile", "calibrate", "serve", "watch", "bench")
+COMMANDS = ("replay", "profile", "calibrate", "serve", "watch", "report", "bench")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -224,6 +224,12 @@ def test_a_model_served_elsewhere_is_watched(tmp_path):
         metrics = client.get(said["metrics_url"]).text
         assert 'driftlead_events_total{model="credit",outcome="watched",version="1"} 1.0' in metrics
         assert 'driftlead_monitor_rows_total{model="credit",version="1"} 7.0' in metrics
+        written = start("report", said["url"], "-o", tmp_path / "report.md", "--hours", "1")
+        assert written.communicate(timeout=60)[0] == f"{tmp_path / 'report.md'}\n"
+        assert "credit" in (tmp_path / "report.md").read_text()
+    lost = start("report", said["url"], "-o", tmp_path / "late.md")
+    output, errors = lost.communicate(timeout=60)
+    assert (lost.returncode, output, len(errors.splitlines())) == (2, "", 1)
 
 
 @pytest.mark.parametrize(

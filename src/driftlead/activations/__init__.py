@@ -8,5 +8,6 @@ too large to keep are reduced at once, still without waiting for the device.
 
 from driftlead.activations.hooks import LARGEST_KEPT, ActivationWatch, watch
 from driftlead.activations.layers import MOST_COLUMNS, Layer
+from driftlead.activations.reference import profile_activations
 
-__all__ = ["LARGEST_KEPT", "MOST_COLUMNS", "ActivationWatch", "Layer", "watch"]
+__all__ = ["LARGEST_KEPT", "MOST_COLUMNS", "ActivationWatch", "Layer", "profile_activations", "watch"]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import driftlead
-from driftlead.cli import bench, calibrate, profile, replay, serve, watch
+from driftlead.cli import bench, calibrate, profile, replay, report, serve, watch
 from driftlead.cli.ending import ending_well
 
 __all__ = ["app"]
@@ -49,6 +49,6 @@ def _main(
     """Drift detection for deployed models, within one false-alarm budget."""
 
 
-for module in (replay, profile, calibrate, serve, watch, bench):
+for module in (replay, profile, calibrate, serve, watch, report, bench):
     name = module.__name__.rpartition(".")[2]
     app.command(name, epilog=module.EPILOG)(ending_well(getattr(module, name)))
