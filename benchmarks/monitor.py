@@ -2,9 +2,9 @@
 
     python -m benchmarks.monitor
 
-In one process: rows in batches of 1 000 × 100 signals through three detectors, bins and counts; labels through
-`Monitor.feedback`, with quality and the test of errors behind it, on SQLite. Rates of CPU time are what other
-load on the machine disturbs least; those on the clock are printed beside them.
+In one process: rows in batches of 1 000 × 100 signals through three detectors, bins and counts; labels
+through `Monitor.feedback`, with quality and the test of errors behind it, on SQLite. Rates of CPU time are
+what other load on the machine disturbs least; those on the clock are printed beside them.
 """
 
 from __future__ import annotations

@@ -29,17 +29,13 @@ from driftlead.monitor.row_queue import QueuedRows, RowQueue
 from driftlead.monitor.settings import MonitorSettings
 from driftlead.monitor.snapshot import MonitorSnapshot
 from driftlead.monitor.state_folder import StateFolder
+from driftlead.monitor.worker import Worker
 from driftlead.reference import ReferenceProfile
 from driftlead.signals import SignalRows, join_rows
 
 __all__ = ["Monitor"]
 
 _log = logging.getLogger(__name__)
-
-# Rows, and rows times signals, that the worker takes at once: enough to spread the cost of a call, few enough
-# that a snapshot, which waits for the call to end, never waits long.
-_WORKER_ROWS = 4096
-_WORKER_VALUES = 200_000
 
 #: Where something can fail, besides in the detectors.
 _PLACES = (
@@ -150,11 +146,17 @@ class Monitor:
         self._restore_part(saved, "feedback", self._feedback.restore)
         self._restore_part(saved, "quality_history", self._quality_history.restore)
         self._lost_closed = False
-        self._worker_rows = int(np.clip(_WORKER_VALUES // profile.n_signals, 64, _WORKER_ROWS))
         self._queue = RowQueue(self.settings.queue_rows, self.settings.queue_bytes)
         self._next_prune = time.monotonic()
         self._closed = False
-        self._worker: threading.Thread | None = None
+        self._worker = Worker(
+            self._queue,
+            profile.n_signals,
+            self.settings.linger_seconds,
+            self._advance,
+            self._count_error,
+            self._count_lost,
+        )
 
     @classmethod
     def merged(
@@ -436,12 +438,11 @@ class Monitor:
 
     def start(self) -> None:
         """Start the threads. The kernels are compiled before it returns, not under traffic."""
-        if self._worker is not None:
+        if self._worker.started:
             return
         self._detection.compile()
         self._recorder.start()
         self._keeper.start()
-        self._worker = threading.Thread(target=self._work, name="driftlead-monitor", daemon=True)
         self._worker.start()
 
     def __enter__(self) -> Self:
@@ -466,11 +467,10 @@ class Monitor:
         self._closed = True
         deadline = time.monotonic() + timeout
         # Where no worker ever ran, nobody would drain the queue.
-        discarded = self._queue.close(discard=not drain or self._worker is None)
+        discarded = self._queue.close(discard=not drain or not self._worker.started)
         with self._count_lock:
             self._dropped["closed"] += discarded
-        if self._worker is not None:
-            self._worker.join(timeout)
+        self._worker.join(timeout)
         with self._state_lock:
             maker = self._baseline.cancel()
         # First of all the state: whoever stops this process may not be patient.
@@ -580,29 +580,9 @@ class Monitor:
             raise InvalidDataError(self._shape_rule(batch.shape))
         return batch
 
-    def _work(self) -> None:
-        while batches := self._queue.take(self._worker_rows, self.settings.linger_seconds):
-            total = sum(len(batch.rows) for batch in batches)
-            try:
-                rows = join_rows([batch.rows for batch in batches])
-            except Exception:
-                self._count_error("worker")
-                rows, batches = _joinable(batches)
-            times = np.repeat(
-                [batch.observed_at for batch in batches], [len(batch.rows) for batch in batches]
-            )
-            advanced = 0
-            try:
-                # A snapshot, and thus the page, waits for a piece at most.
-                for start in range(0, len(rows), self._worker_rows):
-                    end = start + self._worker_rows
-                    self._advance(rows[start:end], times[start:end])
-                    advanced = min(end, len(rows))
-            except Exception:
-                # These rows are lost; with the thread all that follow would be.
-                self._count_error("worker")
-            with self._count_lock:
-                self._dropped["failed"] += total - advanced
+    def _count_lost(self, rows: int) -> None:
+        with self._count_lock:
+            self._dropped["failed"] += rows
 
     def _advance(self, rows: NDArray[np.float64], times: NDArray[np.float64]) -> None:
         with self._state_lock:
@@ -675,18 +655,6 @@ class Monitor:
             _log.exception(
                 "monitoring failed in %s; serving goes on, further failures are only counted", where
             )
-
-
-def _joinable(batches: list[QueuedRows]) -> tuple[NDArray[np.float64], list[QueuedRows]]:
-    """Compute the signals of each batch by itself: one that cannot be computed takes no other with it."""
-    rows, kept = [], []
-    for batch in batches:
-        try:
-            rows.append(join_rows([batch.rows]))
-            kept.append(batch)
-        except Exception:
-            _log.debug("rows whose signals cannot be computed", exc_info=True)
-    return np.concatenate(rows) if rows else np.empty((0, 0)), kept
 
 
 def _times(given: ArrayLike, rows: int) -> NDArray[np.float64]:
