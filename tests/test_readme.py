@@ -24,8 +24,9 @@ def test_python_examples_print_what_they_say(example):
     assert printed.getvalue().splitlines() == expected
 
 
-def test_the_monitor_of_the_docs_runs_and_says_what_they_say(capsys):
-    test_python_examples_print_what_they_say(*python_of(ROOT / "docs" / "monitor.md"))
+@pytest.mark.parametrize("page", ["monitor.md", "serving.md"])
+def test_examples_of_the_docs_run_and_print_what_they_say(page):
+    test_python_examples_print_what_they_say(*python_of(ROOT / "docs" / page))
 
 
 def python_of(page: Path) -> list[str]:

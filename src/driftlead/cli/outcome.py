@@ -152,7 +152,7 @@ def _print_text(outcome: Outcome, shown: int) -> None:
     # Rich itself ends a process whose output nobody reads, with the exit code of drift.
     with console.capture() as written:
         _render(console, outcome, shown)
-    print(written.get(), end="")
+    print("\n".join(line.rstrip() for line in written.get().splitlines()))
 
 
 def _render(console: Console, outcome: Outcome, shown: int) -> None:
