@@ -13,6 +13,7 @@ from driftlead.detectors import NMDDM, Detector, IncrementalKS, PageHinkley
 
 PEERS = Path(__file__).with_name("peers.py")
 WINDOW = 100
+TOLD_THE_BUDGET = ("driftlead, all three", "alibi-detect CVM", "alibi-detect MMD")
 
 
 def page_hinkley(budget: float, reference: np.ndarray, level: float | None, seed: int) -> Detector:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.detection.competitors import TOLD_THE_BUDGET
 from benchmarks.speed.page import machine, our_versions, table
 from driftlead.benchmark import Row, figures, markdown
 from driftlead.benchmark.tables import fill
@@ -30,9 +31,10 @@ their thresholds themselves."""
 
 
 def at_the_budget(rows: Sequence[Row]) -> list[Row]:
-    """Keep the tuned rows, and the default ones of competitors that have none."""
-    tuned = {row.competitor for row in rows if row.setting == "tuned"}
-    return [row for row in rows if row.setting == "tuned" or row.competitor not in tuned]
+    """Keep the tuned rows, and those of competitors that are told the budget, in the competitors' order."""
+    kept = [row for row in rows if row.setting == "tuned" or row.competitor in TOLD_THE_BUDGET]
+    order = list(dict.fromkeys(row.competitor for row in rows))
+    return sorted(kept, key=lambda row: order.index(row.competitor))
 
 
 def at_their_defaults(rows: Sequence[Row]) -> list[Row]:

@@ -142,20 +142,15 @@ def false_alarms(rows: Sequence[Row], budget: float, title: str = "") -> go.Figu
         )
     figure.add_vline(x=budget, line={"color": INK, "width": 1.2, "dash": "dot"})
     figure.add_annotation(
-        x=math.log10(budget),
-        y=1.0,
-        yref="paper",
-        text="budget",
-        showarrow=False,
-        yshift=11,
-        font={"color": INK},
-    )
+        x=math.log10(budget), y=0.0, yref="paper", yanchor="bottom", xanchor="left",
+        text=" budget", showarrow=False, font={"color": INK},
+    )  # fmt: skip
     _style(figure, title, width=860, height=34 * len(names) + 170)
     figure.update_xaxes(type="log", title="rows per false alarm (further right is quieter)", dtick=1)
     figure.update_yaxes(
         tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.5, -0.5], showgrid=False
     )
-    figure.update_layout(legend={"orientation": "h", "y": -0.16 - 1.0 / len(names), "x": 0.0})
+    figure.update_layout(legend={"orientation": "h", "x": 0.0, "y": 1.0, "yanchor": "bottom"})
     return figure
 
 
