@@ -24,8 +24,9 @@ def test_python_examples_print_what_they_say(example):
     assert printed.getvalue().splitlines() == expected
 
 
-@pytest.mark.parametrize("page", ["monitor.md", "serving.md"])
-def test_examples_of_the_docs_run_and_print_what_they_say(page):
+@pytest.mark.parametrize("page", ["monitor.md", "page.md", "serving.md"])
+def test_examples_of_the_docs_run_and_print_what_they_say(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     test_python_examples_print_what_they_say(*python_of(ROOT / "docs" / page))
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from PIL import Image
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.page.site import Site
 from tests.programs import require_program
@@ -20,6 +22,10 @@ _FLAGS = [
 
 # A map library within Plotly brings styles of its own, which the page's policy refuses; no figure needs them.
 _EXPECTED = "Applying inline style violates"
+
+# Plotly's script alone takes seconds where other tests keep all processors busy.
+_PATIENCE_MS = 40_000
+expect.set_options(timeout=_PATIENCE_MS)
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 
@@ -49,7 +55,7 @@ def visit(browser):
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(_PATIENCE_MS)
         page.on("console", note)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(url)
@@ -80,6 +86,8 @@ def photograph():
 
     def photograph(page: Page, name: str, **options) -> None:
         if os.environ.get("DRIFTLEAD_SCREENSHOTS") == "1":
-            page.screenshot(path=IMAGES / f"{name}.png", **options)
+            picture = Image.open(io.BytesIO(page.screenshot(**options)))
+            # The page has few colours: a palette of them makes the file a third as large.
+            picture.convert("RGB").quantize(256).save(IMAGES / f"{name}.png", optimize=True)
 
     return photograph

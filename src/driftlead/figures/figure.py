@@ -140,7 +140,8 @@ def styled(palette: Palette, data: list[dict[str, Any]], title: str, **layout: A
             "font": {"family": _FONT, "size": 12, "color": palette.text},
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
-            "margin": {"l": 48, "r": 16, "t": 64, "b": 40},
+            # Above the plot lie the title and, where there are several traces, a line of names.
+            "margin": {"l": 48, "r": 16, "t": 64 if len(data) > 1 else 44, "b": 40},
             "hoverlabel": {"bgcolor": palette.surface, "font": {"color": palette.text}},
             "legend": {
                 "orientation": "h",

@@ -25,6 +25,17 @@ export class Dialogs {
     });
   }
 
+  resolve(id) {
+    this.ask({
+      title: "End the episode",
+      text: "For a change that was looked into and needs no new reference. A signal that goes on alarming opens another " +
+        "episode only after it has been quiet.",
+      action: "End the episode",
+      fields: [],
+      send: (sent) => post(`api/v1/episodes/${encodeURIComponent(id)}/resolve`, sent),
+    });
+  }
+
   rebaseline() {
     this.ask({
       title: "Take a new reference",

@@ -19,11 +19,17 @@ const dialogs = new Dialogs(() => {
   episodesKnown = null;
   tick();
 });
-const acts = { openSignal, openEpisode, acknowledge: (id) => dialogs.acknowledge(id), rebaseline: () => dialogs.rebaseline() };
+const acts = {
+  openSignal,
+  openEpisode,
+  acknowledge: (id) => dialogs.acknowledge(id),
+  resolve: (id) => dialogs.resolve(id),
+  rebaseline: () => dialogs.rebaseline(),
+};
 const verdict = new Verdict(acts);
 const cards = new Cards(openQuality);
 const episodes = new Episodes(acts);
-const panel = new Panel((name) => neighbours(name));
+const panel = new Panel((name) => neighbours(name), acts);
 
 let lanes = null;
 let history = new History();

@@ -6,10 +6,11 @@ import { clock, count, number, plural, ratio, share } from "./format.js";
 
 const SHARES = new Set(["accuracy", "macro_precision", "macro_recall"]);
 const MOST_CLASSES = 12;
+const FEW_SIGNALS = 12;
 const CONFIG = { displayModeBar: false, responsive: true };
 
 export class Panel {
-  constructor(neighbours) {
+  constructor(neighbours, { acknowledge, resolve }) {
     this.element = byId("panel");
     this.neighbours = neighbours;
     this.title = make("h2", { id: "panel-title" });
@@ -28,6 +29,9 @@ export class Panel {
       if (event.target === this.element) this.element.close();
       const step = event.target.closest("[data-signal]")?.dataset.signal;
       if (step) openSignal(step);
+      const { act, name } = event.target.closest("[data-act]")?.dataset ?? {};
+      if (act === "acknowledge") acknowledge(name);
+      if (act === "resolve") resolve(name);
     });
     this.element.addEventListener("keydown", (event) => {
       const step = { ArrowLeft: 0, ArrowRight: 1 }[event.key];
@@ -192,8 +196,16 @@ function episodeFacts(episode) {
   if (episode.resolved_at) lines.push(["ended", `${clock(episode.resolved_at)}, ${episode.resolution}${episode.resolved_by ? ` by ${episode.resolved_by}` : ""}`]);
   const signals = episode.signals.map((signal) =>
     make("li", {}, make("button", { type: "button", className: "link", "data-signal": signal.signal }, signal.signal),
-      make("span", {}, signal.mean_before === null ? "" : `mean ${number(signal.mean_before)} → ${number(signal.mean_after)}`)));
-  return [facts(lines), make("details", {}, make("summary", {}, `${plural(episode.n_signals, "signal")}`), make("ul", { className: "drifted" }, signals))];
+      make("span", {}, signal.mean_before === null ? "" : `mean ${number(signal.mean_before)}, then ${number(signal.mean_after)}`)));
+  const actions = [];
+  if (!episode.acknowledged_at) actions.push(make("button", { type: "button", className: "main", "data-act": "acknowledge", "data-name": episode.id }, "Acknowledge"));
+  if (!episode.resolved_at) actions.push(make("button", { type: "button", "data-act": "resolve", "data-name": episode.id }, "End it…"));
+  return [
+    facts(lines),
+    make("p", { className: "actions" }, actions),
+    make("details", { open: signals.length <= FEW_SIGNALS }, make("summary", {}, plural(episode.n_signals, "signal")),
+      make("ul", { className: "drifted" }, signals)),
+  ];
 }
 
 function qualityFacts({ labels }) {
