@@ -252,7 +252,7 @@ def _introduction(service: Service, settings: ServingSettings, url: str, metrics
     watching = ["  watching  nothing: monitor.enabled is false"]
     if watch.enabled:
         watching = [
-            f"  drift     {url}/api/v1/monitor",
+            f"  page      {url}",
             f"  watching  {len(kinds)} signals ({parts}) with {', '.join(watch.detectors)};",
             f"            one false alarm in {watch.false_alarm_every:,.0f} rows on average with no change",
         ]

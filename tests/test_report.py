@@ -130,6 +130,7 @@ def test_html_holds_everything_and_no_name_is_markup(document):
     assert text.count("</script>") == 3
     assert not re.search(r'(?:src|href)="(?!data:)', text.partition("<script")[0])
     figures = text.split('id="figures">')[1].split("</script>")[0]
+    assert "<" not in figures
     drawn = json.loads(figures)
     assert len(drawn) == 4
     assert set(re.findall(r'id="(figure-\d+)"', text)) == set(drawn)

@@ -7,6 +7,7 @@ import pytest
 
 from driftlead.errors import InvalidParameterError, StateError
 from driftlead.monitor import History, Monitor, StateFolder
+from driftlead.monitor.detection import Detection
 from driftlead.monitor.documents import history_document, overview_document, signal_document
 from tests.monitor.conftest import draw
 
@@ -124,6 +125,9 @@ def test_the_past_survives_a_restart_and_a_new_reference(profile, settings, rng,
         before, after = getattr(first.history(), name), getattr(second.history(), name)
         np.testing.assert_array_equal(before.values, after.values)
         assert len(after)
+    newer = Detection(profile, settings)
+    newer.succeed(second._detection)
+    assert len(newer.history) == len(first.history().rows)
     second.close()
     # A state that an earlier version saved has none.
     older = first.state()
