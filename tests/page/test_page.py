@@ -223,6 +223,7 @@ def test_an_episode_is_acknowledged_with_the_key(make_site, visit, photograph):
     expect(ask.get_by_role("alert")).to_contain_text("rows must be from two windows, 200")
     ask.get_by_label("Rows to collect").fill("400")
     ask.get_by_role("button", name="Collect").click()
+    expect(page.locator(".collecting")).to_contain_text("0 of 400 rows")
     site.see(100)
     expect(page.locator(".collecting")).to_contain_text("100 of 400 rows")
 
