@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -69,5 +72,18 @@ def main(
         raise typer.Exit(2) from None
 
 
+def leave(code: int) -> None:
+    """End the process even if a thread cannot: one that waits for a database that hangs waits for ever."""
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
 if __name__ == "__main__":
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        leave(end.code if isinstance(end.code, int) else 0 if end.code is None else 1)
+        raise

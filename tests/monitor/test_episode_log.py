@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from driftlead.errors import InvalidParameterError
+from driftlead.errors import InvalidParameterError, StorageError
 from driftlead.monitor import MemoryStore, Monitor, StateFolder
 from tests.monitor.conftest import draw
 
@@ -111,3 +111,49 @@ def test_a_context_starts_and_closes(profile, settings, rng):
         monitor.observe(draw(rng, 50))
     assert monitor.snapshot().rows == 50
     assert np.isnan(monitor.snapshot().labels.lag_seconds)
+
+
+def test_what_a_person_said_survives_a_crash_while_the_database_is_down(profile, settings, rng, tmp_path):
+    class DeadStore(MemoryStore):
+        def save_episode(self, episode, notify=()):
+            raise StorageError("it is down")
+
+    first, episode_id, _ = drifting(
+        profile, settings, rng, store=DeadStore(), folder=StateFolder(tmp_path), webhooks=["hook"]
+    )
+    first.resolve(episode_id, "mia", "sensor swapped")
+    first._keeper.save()
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    for name in ("monitor.state", "owner.lock"):
+        (killed / name).write_bytes((tmp_path / name).read_bytes())
+    store = MemoryStore()
+    second = Monitor(profile, settings, store=store, folder=StateFolder(killed))
+    second._recorder.flush()
+    second._tidy()
+    record = store.episode(episode_id)
+    assert (record.document["resolution"], record.document["note"]) == ("closed", "sensor swapped")
+    told = [each.body["type"] for each in store.claim_notifications(9e9, lease=9.0, limit=99)]
+    assert told[-1] == "episode.resolved"
+    second.close()
+    first.close()
+
+
+def test_nothing_is_removed_while_the_clock_may_be_wrong(profile, settings):
+    removed = []
+
+    class Pruned(MemoryStore):
+        def prune(self, now):
+            removed.append(now)
+            return 0
+
+    now = [1_000_000.0]
+    monitor = Monitor(profile, settings, store=Pruned(), clock=lambda: now[0])
+    monitor._tidy()
+    assert removed == [1_000_000.0]
+    monitor._next_prune = 0.0
+    now[0] += 400 * 86_400.0
+    monitor._tidy()
+    now[0] -= 400 * 86_400.0
+    monitor._tidy()
+    assert removed == [1_000_000.0]

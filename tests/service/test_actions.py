@@ -116,6 +116,14 @@ def test_an_episode_is_acknowledged(service):
     )
 
 
+def test_more_labels_than_a_request_may_hold_are_refused(service):
+    refused = service.request("POST", "/feedback", json={"id": "r1", "labels": [1] * 50_001})
+    assert (refused.status_code, refused.json()["error"]) == (
+        413,
+        "labels must be at most 50000 in one request, got 50001",
+    )
+
+
 def test_an_episode_is_ended(service):
     episode = drifting(service)
     path = f"/api/v1/episodes/{episode['id']}/resolve"
@@ -137,7 +145,7 @@ def test_the_page_is_read_while_labels_wait_for_a_slow_database(make_service):
     async def busy():
         waiting = [
             asyncio.create_task(service.request_async("POST", "/feedback", json={"id": f"r{n}", "label": 1}))
-            for n in range(60)
+            for n in range(16)
         ]
         await asyncio.sleep(0.3)
         read = await asyncio.wait_for(service.request_async("GET", "/api/v1/monitor"), 20)
@@ -151,7 +159,7 @@ def test_the_page_is_read_while_labels_wait_for_a_slow_database(make_service):
             [each.status_code for each in await asyncio.gather(*waiting)],
         )
 
-    assert asyncio.run(busy()) == (200, {"ready": True}, 503, [200] * 60)
+    assert asyncio.run(busy()) == (200, {"ready": True}, 503, [200] * 16)
 
 
 def test_a_new_reference_is_collected(service):

@@ -35,6 +35,7 @@ class Collection:
     note: str | None
     batches: list[NDArray[np.float64]] = field(default_factory=list)
     rows: int = 0
+    making: bool = False
 
 
 class Baseline:
@@ -152,11 +153,15 @@ class Baseline:
             Called, without a lock, with what the reference was made from, and what was made.
         """
         collection = self._collection
-        if collection is None or collection.rows >= collection.wanted:
+        if collection is None or collection.making:
             return
-        collection.batches.append(rows[: collection.wanted - collection.rows].copy())
-        collection.rows += len(rows)
-        if collection.rows >= collection.wanted:
+        if collection.rows < collection.wanted:
+            collection.batches.append(rows[: collection.wanted - collection.rows].copy())
+            collection.rows += len(rows)
+        # One at a time: whoever asks again and again must not take all processors.
+        busy = self._maker is not None and self._maker.is_alive()
+        if collection.rows >= collection.wanted and not busy:
+            collection.making = True
             # Calibration may take seconds, in which rows must not pile up.
             self._maker = threading.Thread(
                 target=self._make, args=(collection, adopt), name="driftlead-rebaseline", daemon=True

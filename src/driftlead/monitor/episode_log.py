@@ -72,13 +72,18 @@ class EpisodeLog:
         StorageError
             The store does not answer.
         """
-        record = self._recorder.episode(episode_id) if is_id(episode_id) else None
-        if record is None:
+        episode = self.get(episode_id)
+        if episode is None:
             raise InvalidParameterError("episode_id", "the id of an episode", episode_id)
-        event = EpisodeEvent("acknowledged", now, Episode.from_record(record).acknowledge(now, by, note))
-        if record.acknowledged_at is None:
+        event = EpisodeEvent("acknowledged", now, episode.acknowledge(now, by, note))
+        if episode.acknowledged_at is None:
             self.keep([event])
         return event
+
+    def get(self, episode_id: str) -> Episode | None:
+        """Return an episode that no tracker holds, as it will be kept; raises as the store does."""
+        record = self._recorder.episode(episode_id) if is_id(episode_id) else None
+        return None if record is None else Episode.from_record(record)
 
     def latest(self, limit: int, current: Sequence[Episode]) -> list[Episode]:
         """Return the latest episodes, newest first; ``current`` are the open ones as they stand.

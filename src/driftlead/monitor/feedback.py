@@ -351,6 +351,13 @@ class Feedback:
         return names, np.array(values, dtype=np.float64)
 
 
+def _quoted(label: Any) -> str:
+    try:
+        return f"{label!r:.100}"
+    except ValueError:  # Python refuses to write a very long number
+        return "a huge number"
+
+
 def _value(label: Any, row: int, classes: Sequence[str], outputs: int | None) -> float:
     """Turn one label into a class index or a true value."""
     if isinstance(label, str):
@@ -366,10 +373,10 @@ def _value(label: Any, row: int, classes: Sequence[str], outputs: int | None) ->
         if outputs is None or outputs == 1:
             if math.isfinite(value):
                 return value
-            raise InvalidDataError(f"labels[{row}] must be a finite number, got {label!r}")
+            raise InvalidDataError(f"labels[{row}] must be a finite number, got {_quoted(label)}")
         if value.is_integer() and 0 <= value < outputs:
             return value
-        raise InvalidDataError(f"labels[{row}] must be a class from 0 to {outputs - 1}, got {label!r}")
+        raise InvalidDataError(f"labels[{row}] must be a class from 0 to {outputs - 1}, got {_quoted(label)}")
     raise InvalidDataError(f"labels[{row}] must be a number or a class name, got {label!r:.100}")
 
 

@@ -70,14 +70,14 @@ class Keeper:
     def close(self, timeout: float) -> None:
         """Stop the threads and save for the last time."""
         self._stop.set()
-        self.save()
+        self.save(patience=timeout)
         if self._started:
             self._saver.join(timeout)
             self._tidier.join(timeout)
 
-    def save(self) -> None:
+    def save(self, patience: float = 1.0) -> None:
         """Save now, in the calling thread, unless the disk does not answer another one that saves."""
-        if self._folder is None or not self._saving.acquire(timeout=1.0):
+        if self._folder is None or not self._saving.acquire(timeout=patience):
             return
         try:
             self._folder.save(STATE, self._state())

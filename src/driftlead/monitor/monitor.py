@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from driftlead.calibration import Calibration
-from driftlead.errors import InvalidDataError, InvalidParameterError, ReferenceMismatchError, StateError
+from driftlead.errors import InvalidDataError, InvalidParameterError, StateError
 from driftlead.monitor.baseline import Baseline, Collection
 from driftlead.monitor.callbacks import Callback
 from driftlead.monitor.detection import Detection
@@ -46,6 +46,7 @@ _PLACES = (
 _LATEST = 253_402_300_800.0  # the year 10000, beyond which times cannot be written
 
 _RECORD_SECONDS = 1.0
+_JUMP_SECONDS, _DISTRUST_SECONDS = 60.0, 3_600.0
 _PRUNE_SECONDS = 10.0  # often: little is old at a time, and the database is never busy with it for long
 
 
@@ -145,9 +146,11 @@ class Monitor:
         self._restore_part(saved, "detection", self._detection.restore)
         self._restore_part(saved, "feedback", self._feedback.restore)
         self._restore_part(saved, "quality_history", self._quality_history.restore)
+        self._restore_part(saved, "unwritten", self._recorder.restore)
         self._lost_closed = False
         self._queue = RowQueue(self.settings.queue_rows, self.settings.queue_bytes)
         self._next_prune = time.monotonic()
+        self._clock_seen = (self._clock(), time.monotonic())
         self._closed = False
         self._worker = Worker(
             self._queue,
@@ -395,6 +398,19 @@ class Monitor:
         self._log.call([event])
         return event.episode
 
+    def episode(self, episode_id: str) -> Episode | None:
+        """Return an episode as it now is; None where there is none.
+
+        Raises
+        ------
+        StorageError
+            The store does not answer.
+        """
+        for episode in self.snapshot().open_episodes:
+            if episode.id == episode_id:
+                return episode
+        return self._log.get(episode_id)
+
     def episodes(self, limit: int = 100) -> list[Episode]:
         """Return the latest episodes, newest first, the open ones as they stand.
 
@@ -492,6 +508,7 @@ class Monitor:
             "detection": detection,
             "feedback": self._feedback.state(),
             "quality_history": quality,
+            "unwritten": self._recorder.state(),
         }
 
     def snapshot(self) -> MonitorSnapshot:
@@ -618,7 +635,8 @@ class Monitor:
             return
         try:
             restore(saved[part])
-        except (StateError, ReferenceMismatchError) as error:
+        except Exception as error:
+            # A state may be whole and yet hold anything: nothing in it may keep a service from starting.
             self._folder.copy_aside(STATE, f"{part} begins anew: {error}")
 
     def _tidy(self) -> None:
@@ -628,15 +646,25 @@ class Monitor:
                 self._log.close_lost([each.id for each in self.snapshot().open_episodes], self._clock())
                 self._lost_closed = True
             self._log.call(self._feedback.join_waiting(self._clock()))
-            if time.monotonic() >= self._next_prune:
-                self.store.prune(self._clock())
-                self._next_prune = time.monotonic() + _PRUNE_SECONDS
+            self._prune()
         except Exception:
             self._count_error("storage")
         try:
             self._extend_quality_history()
         except Exception:
             self._count_error("history")
+
+    def _prune(self) -> None:
+        """Remove what is old, unless the clock just jumped: it may jump back, and what went is gone."""
+        now, ticks = self._clock(), time.monotonic()
+        before, ticks_before = self._clock_seen
+        if abs((now - before) - (ticks - ticks_before)) > _JUMP_SECONDS:
+            _log.warning("the clock jumped by %.0f s; nothing is removed for an hour", now - before)
+            self._next_prune = ticks + _DISTRUST_SECONDS
+        self._clock_seen = (now, ticks)
+        if ticks >= self._next_prune:
+            self.store.prune(now)
+            self._next_prune = ticks + _PRUNE_SECONDS
 
     def _extend_quality_history(self) -> None:
         labels = self.snapshot().labels

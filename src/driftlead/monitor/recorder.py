@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -142,6 +144,22 @@ class Recorder:
         with self._lock:
             kept |= self._episodes
         return [record for record in kept.values() if not unresolved or record.resolved_at is None]
+
+    def state(self) -> list[str]:
+        """Return the episodes that wait, and messages about them, as JSON: a person may have ended one."""
+        with self._lock:
+            waiting = [
+                {**asdict(record), "messages": self._messages.get(record.id, [])}
+                for record in self._episodes.values()
+            ]
+        return [json.dumps(each) for each in waiting]
+
+    def restore(self, state: Sequence[str]) -> None:
+        """Have written what `state` held."""
+        for text in state:
+            each = json.loads(text)
+            messages = [(str(target), dict(body)) for target, body in each.pop("messages")]
+            self.save_episode(EpisodeRecord(**each), messages)
 
     def flush(self) -> None:
         """Write all that waits, now, in the calling thread.

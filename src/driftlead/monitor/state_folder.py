@@ -67,7 +67,8 @@ class StateFolder:
         """
         if self._closed:
             raise StateError(f"{self.path} was let go of")
-        if self._owned is None:
+        if self._is_elsewhere():
+            self._let_go()
             try:
                 self._own()
             except OSError as error:
@@ -132,15 +133,33 @@ class StateFolder:
                 f"the state folder {self.path} is in use by another monitor: give each replica a folder of"
                 " its own"
             ) from None
+        try:
+            self.replica = _name_in(file)
+        except OSError:
+            with contextlib.suppress(OSError):
+                file.close()
+            raise
         self._owned = file
-        self.replica = _name_in(file)
 
     def close(self) -> None:
         """Let another monitor have the folder."""
         self._closed = True
+        self._let_go()
+
+    def _let_go(self) -> None:
         if self._owned is not None:
-            self._owned.close()
+            with contextlib.suppress(OSError):  # what could not be written on a full disk cannot be now
+                self._owned.close()
             self._owned = None
+
+    def _is_elsewhere(self) -> bool:
+        """Whether the folder was moved or deleted, and the lock is on a file that nobody else sees."""
+        if self._owned is None:
+            return True
+        try:
+            return not os.path.samestat(os.fstat(self._owned.fileno()), (self.path / "owner.lock").stat())
+        except OSError:
+            return True
 
 
 def _lock(file: IO[str]) -> None:

@@ -30,6 +30,8 @@ __all__ = ["add_action_routes"]
 _log = logging.getLogger(__name__)
 
 _ACTIONS_AT_ONCE = 4
+_MOST_LABELS = 50_000
+_MOST_ALERTS = 1_000
 
 Label = float | int | str
 
@@ -109,7 +111,8 @@ def add_action_routes(
     by_status = {status: alerts.labels(model, version, status) for status in ("firing", "resolved")}
 
     gate = ConcurrencyGate(limits.max_concurrent_requests)
-    working = ConcurrencyGate(limits.max_concurrent_requests)
+    # Few may wait: with a database that does not answer each of them would for seconds.
+    working = ConcurrencyGate(4 * _ACTIONS_AT_ONCE)
     # Threads of their own: actions that wait for a slow database must not take those that read for the page.
     threads = CapacityLimiter(_ACTIONS_AT_ONCE)
 
@@ -132,8 +135,7 @@ def add_action_routes(
     @app.post("/feedback", summary="Tell the truth about earlier predictions", **FEEDBACK)
     async def feedback(request: Request) -> Response:
         sent: _Feedback | list[_Feedback] = await read(request, _FEEDBACK, limits.max_body_bytes)
-        ids, given = _rows(sent if isinstance(sent, list) else [sent])
-        outcome = await act(lambda: monitor.feedback(ids, given))
+        outcome = await act(lambda: monitor.feedback(*_rows(sent if isinstance(sent, list) else [sent])))
         return json_answer(
             {
                 "matched": outcome.matched,
@@ -171,7 +173,10 @@ def add_action_routes(
 
     @app.post("/api/v1/alerts", summary="Be told of alerts by Alertmanager", **ALERTS)
     async def receive_alerts(request: Request) -> Response:
-        for alert in (await read(request, _Alerts)).alerts:
+        sent = (await read(request, _Alerts)).alerts
+        if len(sent) > _MOST_ALERTS:
+            raise RequestError(413, f"alerts must be at most {_MOST_ALERTS} in one message, got {len(sent)}")
+        for alert in sent:
             if alert.status in by_status:
                 by_status[alert.status].inc()
             name = quote_value(alert.labels.get("alertname", ""))
@@ -202,6 +207,9 @@ def _rows(items: list[_Feedback]) -> tuple[list[str], np.ndarray[Any, np.dtype[n
     """Name every labelled row as its prediction is named."""
     ids: list[str] = []
     given: list[Label] = []
+    labels_sent = sum(1 if item.labels is None else len(item.labels) for item in items)
+    if labels_sent > _MOST_LABELS:
+        raise RequestError(413, f"labels must be at most {_MOST_LABELS} in one request, got {labels_sent}")
     for number, item in enumerate(items):
         if (item.label is None) == (item.labels is None):
             raise RequestError(400, f"feedback[{number}] must have either label or labels")

@@ -32,7 +32,7 @@ def add_reading_routes(app: FastAPI, monitor: Monitor, *, model: str, version: s
         return json_answer({"model": model, "version": version, **monitor.snapshot().to_json()})
 
     @app.get("/api/v1/episodes", summary="The latest episodes of drift, newest first", **EPISODES)
-    def episodes(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> Response:
+    def episodes(limit: Annotated[int, Query(ge=1, le=200)] = 100) -> Response:
         try:
             found = monitor.episodes(limit)
         except StorageError:

@@ -37,7 +37,7 @@ class File:
 
     def make_folder(self) -> None:
         """Make the folder that it is to lie in."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def remember(self) -> None:
         """Note which file it is that lies there now."""

@@ -175,16 +175,13 @@ def _with_signal_figures(document: dict[str, Any], theme: figures.Theme | None) 
 
 
 def _episode(monitor: Monitor, episode_id: str) -> Episode:
-    for episode in monitor.snapshot().open_episodes:
-        if episode.id == episode_id:
-            return episode
     try:
-        record = monitor.store.episode(episode_id)
+        episode = monitor.episode(episode_id)
     except StorageError:
         raise RequestError(503, _NO_STORE, _RETRY) from None
-    if record is None:
+    if episode is None:
         raise RequestError(404, f"{quote_value(episode_id)} is no episode that is known here")
-    return Episode.from_record(record)
+    return episode
 
 
 # --- files -------------------------------------------------------------------------------------------
