@@ -9,6 +9,7 @@ from pathlib import Path
 
 import prometheus_client
 import structlog
+import torch
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
@@ -66,6 +67,7 @@ def serve(settings: ServingSettings, model_path: Path) -> None:
     """
 
     def build(stack: ExitStack) -> Hosted:
+        torch.set_num_threads(settings.server.threads)
         service = compose(load(model_path), settings)
         if service.monitor is not None:
             stack.callback(service.monitor.close, drain=True)

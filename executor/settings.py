@@ -43,6 +43,8 @@ class ServerSection(_Section):
     metrics_port: Port = 8001
     metrics_signals: int = Field(default=500, ge=1, le=100_000)
     drain_seconds: int = Field(default=10, ge=0, le=3600)
+    # Of PyTorch, for a prediction: a second one only wakes and waits where a model is small.
+    threads: int = Field(default=1, ge=1, le=1024)
     # What clients show to send labels, acknowledge episodes and the like; without one nothing is asked for.
     api_key: Annotated[str, Field(min_length=8)] | None = None
 
