@@ -25,7 +25,7 @@ Format = Literal["html", "json", "md"]
 
 FORMATS: tuple[Format, ...] = ("html", "json", "md")
 
-_MOST_EPISODES = 1_000
+_MOST_EPISODES = 200
 _MOST_SIGNALS = 12
 _PATIENCE_SECONDS = 30.0
 
