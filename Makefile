@@ -3,13 +3,13 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo train serve test check bench evaluate clean
+.PHONY: help demo train serve test check bench evaluate tools clean
 
 VENV := .venv
 BIN  := $(VENV)/bin
 APP  := $(VENV)/.installed
 DEV  := $(VENV)/.installed-dev
-# The libraries that `make bench` and `make evaluate` compare with, an environment for each.
+# The libraries that `make bench`, `make evaluate` and `make tools` compare with, an environment for each.
 PEERS := .venv-peers
 
 # The interpreter that .venv is made from: 3.11 or newer, set it to choose (make demo PYTHON=python3.12).
@@ -48,6 +48,9 @@ evaluate: $(DEV) $(PEERS)/river/.installed $(PEERS)/frouros/.installed $(PEERS)/
 	@$(BIN)/python -m benchmarks.detection --peers $(PEERS)
 	@$(MAKE) --no-print-directory model.pt
 	@$(BIN)/python -m evaluation drift
+
+tools: $(DEV) $(foreach tool,river frouros alibi-detect evidently nannyml whylogs deepchecks,$(PEERS)/$(tool)/.installed) ## measure monitoring tools at one job, ours and others; write docs/tools.md
+	@$(BIN)/python -m benchmarks.tools --peers $(PEERS)
 
 # An environment for each peer: they want other versions of NumPy and SciPy than each other, and than we have.
 $(PEERS)/%/.installed: benchmarks/requirements-peers-%.txt

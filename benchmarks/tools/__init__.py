@@ -1,0 +1,1 @@
+"""The monitoring tools that a person chooses from, at one job each in its own environment: `make tools`."""
