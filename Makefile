@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo train serve test check bench evaluate tools clean
+.PHONY: help demo train serve test check docs bench evaluate tools clean
 
 VENV := .venv
 BIN  := $(VENV)/bin
@@ -41,6 +41,9 @@ check: $(DEV) ## lint, format, types, import floors
 	@$(BIN)/python -m mypy
 	@$(BIN)/lint-imports
 
+docs: $(DEV) ## build the documentation into var/docs/site, notebooks executed
+	@$(BIN)/python -m docs.generator
+
 bench: $(APP) $(PEERS)/river/.installed $(PEERS)/frouros/.installed ## time the detectors beside river, frouros and SciPy; write docs/benchmarks.md
 	@$(BIN)/python -m benchmarks.speed --peers $(PEERS)
 
@@ -77,5 +80,5 @@ $(APP): requirements.txt pyproject.toml
 
 # After the application's own, so that pip settles on one PyTorch and two jobs never install at once.
 $(DEV): $(APP)
-	@$(PIP_INSTALL) -r requirements.txt -e '.[serve,torch,cli,storage,postgres,figures,dev]'
+	@$(PIP_INSTALL) -r requirements.txt -e '.[serve,torch,cli,storage,postgres,figures,docs,dev]'
 	@touch $@

@@ -154,8 +154,7 @@ def quality(document: Mapping[str, Any], theme: Theme = "light", *, reference: f
                 "name": "estimated without labels",
                 "x": times,
                 "y": told["estimate"],
-                # As on the page: solid what was estimated, dashed what it is compared with.
-                "line": {"color": palette.muted, "width": 2},
+                "line": {"color": palette.muted, "dash": "dot", "width": 2},
                 "hovertemplate": "%{y:.1%}<extra>estimated</extra>",
             },
         ]

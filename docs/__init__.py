@@ -1,0 +1,1 @@
+"""Pages, and `docs.generator`, which makes a site of them."""
