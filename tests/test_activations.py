@@ -108,6 +108,17 @@ def test_large_outputs_are_reduced_at_once_to_the_same(network, images, monkeypa
     np.testing.assert_allclose(single, kept[:1], atol=0.02)
 
 
+def test_a_row_of_numbers_and_infinity_has_no_spread():
+    output = torch.tensor([[1.0, 2.0, torch.inf], [1.0, torch.nan, 2.0], [3.0, 3.0, 3.0]])
+    expected = [[torch.inf, torch.nan], [torch.nan, torch.nan], [3.0, 0.0]]
+    np.testing.assert_array_equal(Layer("0").reduce(output), expected)
+
+
+def test_the_moments_of_a_tensor_that_has_a_gradient_are_the_same():
+    output = torch.randn(4, 30, generator=torch.Generator().manual_seed(0))
+    close(Layer("0").reduce(output.clone().requires_grad_()).detach(), Layer("0").reduce(output))
+
+
 def test_a_large_mean_does_not_drown_the_spread():
     output = 1e4 + torch.randn(3, 1000, generator=torch.Generator().manual_seed(0))
     close(Layer("0").reduce(output), moments(output), rtol=1e-4)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from driftlead.activations.layers import Layer
+from driftlead.activations.moments import compile_moments
 from driftlead.errors import InvalidDataError, InvalidParameterError
 from driftlead.signals import DeferredColumns, Signal
 
@@ -108,6 +109,8 @@ class ActivationWatch:
         self._layers = tuple(Layer(layer) if isinstance(layer, str) else layer for layer in layers)
         self.signals: tuple[Signal, ...] = tuple(s for layer in self._layers for s in layer.signals)
         modules = _find_modules(module, [layer.name for layer in self._layers])
+        if any(layer.moments for layer in self._layers):
+            compile_moments()
         self._width = len(self.signals)
         self._seen = _Seen()
         self._errors = Counter({layer.name: 0 for layer in self._layers})

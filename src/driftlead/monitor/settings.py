@@ -93,7 +93,7 @@ class MonitorSettings:
     queue_rows: int = 100_000
     queue_bytes: int = 256 * 1024 * 1024
     recent_alarms: int = 1_000
-    linger_seconds: float = 0.1
+    linger_seconds: float = 0.3
     kept_predictions: int = 100_000
     label_deadline_seconds: float = 86_400.0
     quality_window: int = 1_000

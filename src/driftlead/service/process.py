@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -117,6 +118,9 @@ def run(endpoints: Endpoints, build: Callable[[ExitStack], Hosted]) -> None:
             ),
             lambda: hosted.announce(url, metrics_url),
         )
+        # What is there now stays: searched for garbage again and again, it would hold up requests.
+        gc.collect()
+        gc.freeze()
         # uvicorn raises the signal again when it is done. That changes nothing then, and the exit code is 0.
         _on_stop_signals(server.stop)
         server.run(sockets=[listener])
