@@ -250,7 +250,12 @@ def together(rng: np.random.Generator, rows: int, columns: int, rho: float) -> n
     return math.sqrt(rho) * common + math.sqrt(1.0 - rho) * rng.normal(size=(rows, columns))
 
 
-def correlated(n: int = 5_000, columns: int = 100, window: int = 100, budget: int = 1_000) -> None:
+def correlated() -> None:
+    for budget, turns in ((1_000, 100), (10_000, 200)):
+        correlated_at(budget, turns)
+
+
+def correlated_at(budget: int, turns: int, n: int = 5_000, columns: int = 100, window: int = 100) -> None:
     """One budget of episodes over many signals, split evenly and jointly, on the same streams."""
     print(f"\n{columns} signals, window {window}, one episode per {budget} rows over all of them")
     specs = (page_hinkley(), incremental_ks(window), nmddm(window))
@@ -269,13 +274,10 @@ def correlated(n: int = 5_000, columns: int = 100, window: int = 100, budget: in
             ]  # fmt: skip
             monitors[name] = [{s.name: kind.thresholds(s.name) for s in chosen} for kind in kinds]
             print(f"rho {rho} {name}: {kinds[1].episode_share:.3f} episodes per alarm", flush=True)
-        rates = correlated_rates(rng, specs, monitors, rho, n, window)
+        rates = correlated_rates(rng, specs, monitors, rho, n, window, turns)
         delays = correlated_delays(rng, specs, monitors, rho, n, window)
         for name in names:
-            even, jointly = (
-                f"{count / rows * budget:.2f}±{math.sqrt(max(count, 1)) / rows * budget:.2f}"
-                for count, rows in rates[name]
-            )
+            even, jointly = (shown(of_kind * budget) for of_kind in rates[name].T)
             said = "; ".join(delays[name])
             print(f"rho {rho} {name:15} rate even {even}, joint {jointly}; {said}", flush=True)
 
@@ -313,21 +315,21 @@ def correlated_rates(
     rho: float,
     n: int,
     window: int,
-    turns: int = 6,
-    rows: int = 80_000,
+    turns: int,
+    rows: int = 20_000,
     columns: int = 100,
-) -> dict[str, list[tuple[int, int]]]:
-    """Episodes and rows of each monitor, over fresh references and streams."""
-    totals = {name: [0, 0] for name in monitors}
-    for _ in range(turns):
+) -> dict[str, np.ndarray]:
+    """Episodes per row of each monitor, split evenly and jointly, on fresh references: (turns, 2)."""
+    rates = {name: np.zeros((turns, 2)) for name in monitors}
+    for turn in range(turns):
         located = SortedReference(together(rng, n, columns, rho))
         stream = together(rng, rows + 2 * window, columns, rho)
         for name, kinds in alarmed(specs, monitors, located, stream).items():
             for number, any_alarm in enumerate(kinds):
                 at = np.flatnonzero(any_alarm)
                 opened = at[np.diff(at, prepend=-window) >= window]
-                totals[name][number] += int((opened >= 2 * window).sum())
-    return {name: [(count, turns * rows) for count in counts] for name, counts in totals.items()}
+                rates[name][turn, number] = int((opened >= 2 * window).sum()) / rows
+    return rates
 
 
 def correlated_delays(
@@ -346,7 +348,7 @@ def correlated_delays(
     for moved, shift in ((1, 0.5), (1, 1.0), (columns, 0.5), (columns, 1.0)):
         delays: dict[str, list[tuple[int, int]]] = {name: [] for name in monitors}
         for run in range(runs):
-            if run % 30 == 0:
+            if run % 10 == 0:
                 located = SortedReference(together(rng, n, columns, rho))
             start = int(rng.integers(2 * window, 3 * window))
             stream = together(rng, start + wait, columns, rho)

@@ -110,7 +110,9 @@ def test_simulation_agrees_with_the_tables_on_independent_rows():
 
 def test_independent_signals_take_the_tables_and_share_the_budget_evenly():
     rows = np.random.default_rng(2).normal(size=(2_000, 3))
-    calibration = calibrate(profile_of(rows), false_alarm_every=10_000, detectors=[incremental_ks(100)])
+    calibration = calibrate(
+        profile_of(rows), false_alarm_every=10_000, detectors=[incremental_ks(100)], joint_budget=False
+    )
     assert (
         calibration.thresholds("incremental_ks").tolist()
         == [thresholds.incremental_ks(30_000, 2_000, 100)] * 3
@@ -153,11 +155,12 @@ def test_report_names_what_was_done_and_warns_with_numbers():
     )  # fmt: skip
     report = calibration.report()
     assert "one false alarm per 2,000 rows, on average over references" in report
+    assert "false alarms come together: 0.96 episodes per alarm, thresholds lowered" in report
     assert "2 of 2 references hold fewer than 5,000 values (s0: 1,500)" in report
     assert "depend on their past (s1: 1 lags)" in report
     assert "2 of 2 references are shorter than 20 windows of 100" in report
     assert "delta 0.01 lies within the error of the mean" in report
-    head, table, simulated = (line.split() for line in report.splitlines()[3:6])
+    head, table, simulated = (line.split() for line in report.splitlines()[4:7])
     assert head == ["signal", "values", "lags", "incremental_ks", "page_hinkley"]
     assert [len(table), len(simulated)] == [5, 7]  # two thresholds; each with what it is known to
     assert simulated[4].startswith("~")

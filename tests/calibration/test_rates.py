@@ -88,30 +88,49 @@ def test_autocorrelated_data():
         assert 0.75 < count / (8 * 16 * rows / budget) < 1.3  # 1 280 alarms, 128 references: ±6 %
 
 
+def episodes_of(calibration, specs, draw, turns, rows):
+    """Episodes of all tests over fresh references, and those of the budget."""
+    episodes = 0
+    for _ in range(turns):
+        located = SortedReference(draw(calibration.pairs[0].n))
+        slots = located.locate(draw(rows + WINDOW))
+        alarmed = np.zeros(rows + WINDOW, dtype=bool)
+        for spec in specs:
+            detector = spec.build(
+                located, calibration.thresholds(spec.name), np.zeros(slots.shape[1], dtype=bool)
+            )
+            alarmed |= detector.update_located(slots).alarm.any(axis=1)
+        at = np.flatnonzero(alarmed)
+        episodes += int((at[np.diff(at, prepend=-WINDOW) >= WINDOW] >= WINDOW).sum())
+    return episodes / (turns * rows / calibration.false_alarm_every)
+
+
+def test_episodes_of_independent_signals_run_into_each_other():
+    rng = np.random.default_rng(31)
+
+    def draw(rows):
+        return rng.normal(size=(rows, 12))
+
+    reference, specs = draw(2_000), [page_hinkley(), incremental_ks(WINDOW)]
+    calibration = calibrate(profile_of(reference), reference, false_alarm_every=500, detectors=specs)
+    # 900 episodes, ±4 %, where an even split would leave 700: five windows hardly hold one.
+    assert 0.8 < episodes_of(calibration, specs, draw, turns=25, rows=20_000) < 1.1
+
+
 def test_correlated_signals_share_one_budget_of_episodes(monkeypatch):
     monkeypatch.setattr("driftlead.calibration.correlated._MOST_ROWS", 500_000)  # seconds, not a minute
     rng = np.random.default_rng(8)
-    n, columns, budget, turns, rows = 2_000, 12, 4_000, 40, 20_000
+    columns = 12
 
     def draw(rows):
         return 0.95 * rng.normal(size=(rows, 1)) + math.sqrt(1.0 - 0.95**2) * rng.normal(size=(rows, columns))
 
-    reference = draw(n)
-    settings = {"false_alarm_every": budget, "detectors": [page_hinkley(), incremental_ks(WINDOW)]}
+    reference = draw(2_000)
+    settings = {"false_alarm_every": 4_000, "detectors": [page_hinkley(), incremental_ks(WINDOW)]}
     together = calibrate(profile_of(reference), reference, **settings)
     evenly = calibrate(profile_of(reference), reference, joint_budget=False, **settings)
     assert together.episode_share < 0.5
-    episodes = 0
-    for _ in range(turns):
-        located = SortedReference(draw(n))
-        slots = located.locate(draw(rows + WINDOW))
-        alarmed = np.zeros(rows + WINDOW, dtype=bool)
-        for spec in settings["detectors"]:
-            levels = together.thresholds(spec.name)
-            assert np.all(levels < evenly.thresholds(spec.name))
-            alarmed |= (
-                spec.build(located, levels, np.zeros(columns, dtype=bool)).update_located(slots).alarm
-            ).any(axis=1)
-        at = np.flatnonzero(alarmed)
-        episodes += int((at[np.diff(at, prepend=-WINDOW) >= WINDOW] >= WINDOW).sum())
-    assert 0.7 < episodes / (turns * rows / budget) < 1.35  # 200 episodes, 40 references: ±8 %
+    for spec in settings["detectors"]:
+        assert np.all(together.thresholds(spec.name) < evenly.thresholds(spec.name))
+    kept = episodes_of(together, settings["detectors"], draw, turns=40, rows=20_000)
+    assert 0.7 < kept < 1.35  # 200 episodes, 40 references: ±8 %

@@ -18,7 +18,10 @@ from tests.monitor.conftest import draw
 @pytest.fixture
 def calibration(profile, settings):
     return calibrate(
-        profile, false_alarm_every=settings.false_alarm_every, detectors=detector_specs(settings)
+        profile,
+        false_alarm_every=settings.false_alarm_every,
+        detectors=detector_specs(settings),
+        joint_budget=False,
     )
 
 

@@ -56,7 +56,7 @@ class Correlated:
         specs = [spec for spec in chosen if any(each.spec is spec for each in numeric)]
         return cls(watched, specs, columns, fitted.select(columns), correlation, gap, seed, progress)
 
-    def log_rates(self, even: float) -> dict[str, float]:
+    def log_rates(self, budget: float) -> dict[str, float]:
         """Return the log rate of each test's pairs at which all episodes together keep the budget.
 
         First each test by itself: all have as many episodes as pairs, so that those whose alarms come
@@ -67,20 +67,27 @@ class Correlated:
         most, least = math.log(1.0 / (5.0 * self.gap)), math.log(10.0 / rows)
         grid = np.linspace(most, max(least, most - 8.0), _LEVELS)
         alone = grid - math.log(len(self.columns) / 4.0)
-        counted, seen = self._simulate([alone] * len(self.specs), int(rows), "simulating rows")
+        seen = self._simulate([alone] * len(self.specs), int(rows), "simulating rows")
         shares = [
-            joint.fit_share(alone, episodes, seen, *self._pairs(spec), self.gap)
-            for spec, episodes in zip(self.specs, counted, strict=False)
+            joint.fit_share(alone, begun, free, seen.rows, *self._pairs(spec))
+            for spec, begun, free in zip(self.specs, seen.begun, seen.free, strict=False)
         ]
         if len(self.specs) == 1:
-            return {self.specs[0].name: _solved(even, shares[0])}
+            return {self.specs[0].name: _solved(self._even(budget, shares[0]), shares[0])}
         wanted = grid - math.log(len(self.watched) / len(self.specs))  # episodes, divided by pairs
         each = [np.array([_solved(rate, share) for rate in wanted]) for share in shares]
-        counted, seen = self._simulate(each, int(rows / 2), "simulating tests together")
+        seen = self._simulate(each, int(rows / 2), "simulating tests together")
         apart = sum(self._pairs(spec)[1] for spec in self.specs)
-        together = joint.fit_share(wanted, counted[-1], seen, len(self.watched) - apart, apart, self.gap)
-        target = _solved(even, together)
+        together = joint.fit_share(
+            wanted, seen.begun[-1], seen.free[-1], seen.rows, len(self.watched) - apart, apart
+        )
+        target = _solved(self._even(budget, together), together)
         return {spec.name: _solved(target, share) for spec, share in zip(self.specs, shares, strict=True)}
+
+    def _even(self, budget: float, share: joint.EpisodeShare | None) -> float:
+        """Return the log rate of a pair at which the budget is kept if each alarm is an episode."""
+        length = self.gap if share is None else share.length
+        return math.log(joint.rate_before_merging(1.0 / budget, length) / len(self.watched))
 
     def _of(self, spec: DetectorSpec) -> list[Watched]:
         """Return the pairs of a test on numeric signals."""
@@ -91,9 +98,7 @@ class Correlated:
         numeric = len(self._of(spec))
         return numeric, sum(each.spec is spec for each in self.watched) - numeric
 
-    def _simulate(
-        self, log_rates: list[NDArray[np.float64]], rows: int, what: str
-    ) -> tuple[NDArray[np.float64], int]:
+    def _simulate(self, log_rates: list[NDArray[np.float64]], rows: int, what: str) -> joint.Episodes:
         levels = [
             np.array([[each.level(rate) for rate in of_spec] for each in self._of(spec)])
             for spec, of_spec in zip(self.specs, log_rates, strict=True)

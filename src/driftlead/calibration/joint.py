@@ -1,5 +1,6 @@
-"""Signals that move together: how many of their false alarms fall into one episode.
+"""How many false alarms fall into one episode, by chance and because signals move together.
 
+Alarms of pairs that have nothing to do with each other run into each other as often as Poisson's law says.
 Split evenly, a budget supposes that every pair of signal and detector raises its false alarms on its own.
 Correlated signals raise them together: alarms of any pair less than a window apart are one episode, one
 page to whoever is on call. Rows are simulated jointly and the share of episodes in alarms is counted, for
@@ -14,6 +15,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -25,25 +27,74 @@ from driftlead.calibration.autoregression import Autoregressions
 from driftlead.calibration.specs import DetectorSpec
 from driftlead.ranks import SortedReference
 
-__all__ = ["EpisodeShare", "fit_share", "innovation_correlation", "simulate_episodes"]
+__all__ = [
+    "EpisodeShare",
+    "Episodes",
+    "fit_share",
+    "innovation_correlation",
+    "rate_before_merging",
+    "simulate_episodes",
+]
 
 _FEWEST = 40  # episodes at a level, below which it is not used
-_DENSEST = 0.36  # episodes per gap: just below 1/e, the most that can be seen
+_LEAST_FREE = 0.4  # share of rows outside of episodes; 1/e is left where most of them are seen
 
 
 @dataclass(frozen=True)
 class EpisodeShare:
     """Share of episodes in all alarms, as a function of the rate of one pair.
 
-    ``log(share) = constant + slope · log(rate)``, at most 0: rarer alarms coincide less.
+    ``log(share) = constant + slope · log(rate)``, at most 0: rarer alarms coincide less. Episodes count
+    as if none ran into another by chance.
+
+    Attributes
+    ----------
+    constant, slope : float
+    length : float
+        Mean rows from an episode's first alarm to its end, a gap after its last.
     """
 
     constant: float
     slope: float
+    length: float
 
     def __call__(self, log_rate: float) -> float:
         """Return the logarithm of the share where every pair alarms at this log rate per row."""
         return min(0.0, self.constant + self.slope * log_rate)
+
+
+class Episodes(NamedTuple):
+    """Episodes of each test and, last, of all together, at each of their levels.
+
+    Attributes
+    ----------
+    begun : float64 array, shape (tests + 1, l)
+    free : float64 array, shape (tests + 1, l)
+        Rows outside of any episode.
+    rows : int
+        All rows.
+    """
+
+    begun: NDArray[np.float64]
+    free: NDArray[np.float64]
+    rows: int
+
+
+def rate_before_merging(rate: float, length: float) -> float:
+    """Return the rate at which independent episodes must begin for ``rate`` of them to be seen.
+
+    What begins within the ``length`` rows of another episode is seen as one with it. Beginnings at a
+    rate L leave a share exp(-L · length) of all rows free (Takács 1962: the idle time of a queue with
+    endlessly many servers), so that L · exp(-L · length) episodes are seen, at most 1 / (e · length).
+
+    Examples
+    --------
+    >>> round(rate_before_merging(1 / 1000, length=100) * 1000, 3)
+    1.118
+    """
+    if length <= 0.0:
+        return rate
+    return float(-special.lambertw(-min(rate * length, 0.999 / math.e)).real / length)
 
 
 def innovation_correlation(scores: NDArray[np.float64], fitted: Autoregressions) -> NDArray[np.float64]:
@@ -75,7 +126,7 @@ def simulate_episodes(
     rows: int,
     seed: int,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[NDArray[np.float64], int]:
+) -> Episodes:
     """Count the episodes of each test, and of all together, on joint rows.
 
     Parameters
@@ -97,10 +148,7 @@ def simulate_episodes(
 
     Returns
     -------
-    episodes : float64 array, shape (tests + 1, l)
-        At each level; the last ones are those of all tests together.
-    rows : int
-        Rows that they were counted in.
+    Episodes
     """
     d, n_levels = len(correlation), levels[0].shape[1]
     factor = np.linalg.cholesky(correlation + 1e-6 * np.eye(d))
@@ -117,7 +165,7 @@ def simulate_episodes(
             paths.append(path)
         located = SortedReference(list(paths[0]))
         slots = located.locate(paths[1].T)
-        counted = np.zeros((len(specs) + 1, n_levels), dtype=np.int64)
+        counted = np.zeros((len(specs) + 1, 2, n_levels), dtype=np.int64)
         any_alarm = np.zeros((n_levels, length + 2 * gap), dtype=np.bool_)
         for number, ((spec, columns), at) in enumerate(zip(specs, levels, strict=True)):
             alarmed = np.zeros_like(any_alarm)
@@ -127,17 +175,22 @@ def simulate_episodes(
         counted[-1] = _episodes(any_alarm, gap, 2 * gap)
         return counted
 
-    episodes = np.zeros((len(specs) + 1, n_levels))
+    total = np.zeros((len(specs) + 1, 2, n_levels))
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for done, counted in enumerate(pool.map(run, range(references)), start=1):
-            episodes += counted
+            total += counted
             if progress is not None:
                 progress(done, references)
-    return episodes, references * length
+    return Episodes(total[:, 0], total[:, 1], references * length)
 
 
 def fit_share(
-    log_rates: NDArray[np.float64], episodes: NDArray[np.float64], rows: int, pairs: int, apart: int, gap: int
+    log_rates: NDArray[np.float64],
+    begun: NDArray[np.float64],
+    free: NDArray[np.float64],
+    rows: int,
+    pairs: int,
+    apart: int,
 ) -> EpisodeShare | None:
     """Fit the share of episodes in all alarms.
 
@@ -145,32 +198,29 @@ def fit_share(
     ----------
     log_rates : float64 array, shape (l,)
         Of one pair.
-    episodes : float64 array, shape (l,)
-        Counted in ``rows`` rows.
+    begun, free, rows
+        Episodes and free rows at each level, shape (l,), and all rows; see `Episodes`.
     pairs, apart : int
         Pairs whose episodes were counted, and further ones whose alarms are episodes of their own.
-    gap : int
-        Rows without an alarm after which an episode is over.
 
     Returns
     -------
     EpisodeShare or None
         None where too few episodes were seen to say.
     """
-    used = episodes >= _FEWEST
+    used = (begun >= _FEWEST) & (free >= _LEAST_FREE * rows)
     if used.sum() < 3:
         return None
     x = log_rates[used]
-    # What begins less than a gap after another is seen as one with it: rate = alone · exp(-alone · gap).
-    seen: NDArray[np.float64] = np.minimum(episodes[used] * gap / rows, _DENSEST)
-    alone = -special.lambertw(-seen).real / gap  # type: ignore[call-overload]
+    alone = begun[used] / free[used]  # only in free rows is a beginning seen
     share = np.log((alone + apart * np.exp(x)) / (pairs + apart)) - x
-    weight = np.minimum(episodes[used], 400.0)
+    weight = np.minimum(begun[used], 400.0)
     centre = float(np.average(x, weights=weight))
     middle = float(np.average(share, weights=weight))
     slope = float((weight * (x - centre) * (share - middle)).sum() / (weight * (x - centre) ** 2).sum())
     slope = min(slope, 0.0)
-    return EpisodeShare(middle - slope * centre, slope)
+    length = float(np.average(-np.log(free[used] / rows) / alone, weights=weight))
+    return EpisodeShare(middle - slope * centre, slope, length)
 
 
 def _alarmed(
@@ -206,12 +256,14 @@ def _exceeded(
 
 @njit(cache=True, nogil=True)
 def _episodes(alarmed: NDArray[np.bool_], gap: int, burn_in: int) -> NDArray[np.int64]:
-    """Return how many episodes begin after the burn-in at each level."""
-    episodes = np.zeros(alarmed.shape[0], dtype=np.int64)
+    """Return how many episodes begin after the burn-in at each level, and the rows outside, (2, l)."""
+    found = np.zeros((2, alarmed.shape[0]), dtype=np.int64)
     for level in range(alarmed.shape[0]):
         latest = -(2**40)
         for r in range(alarmed.shape[1]):
+            free = r - latest >= gap
+            found[1, level] += free and r >= burn_in
             if alarmed[level, r]:
-                episodes[level] += r - latest >= gap and r >= burn_in
+                found[0, level] += free and r >= burn_in
                 latest = r
-    return episodes
+    return found

@@ -13,6 +13,7 @@ __all__ = ["lines"]
 
 _WIDEST = 40  # characters of a signal's name
 _WIDTH = 18  # of a detector's column
+_ALL = 0.995  # episodes per alarm, rounded to all of them
 
 
 def lines(calibration: Calibration, rows: int | None) -> Iterator[str]:
@@ -29,9 +30,9 @@ def lines(calibration: Calibration, rows: int | None) -> Iterator[str]:
         f"one false alarm per {calibration.false_alarm_every:,.0f} rows, {kept}:"
         f" {_number(signals, 'signal')}, {_number(len(detectors), 'detector')}, {len(pairs)} pairs of them"
     )
-    if calibration.episode_share < 1.0:
+    if calibration.episode_share < _ALL:
         share = f"{calibration.episode_share:.2f} episodes per alarm"
-        yield f"signals are correlated: {share}, thresholds lowered"
+        yield f"false alarms come together: {share}, thresholds lowered"
     yield _expected(calibration)
     yield ""
     grouped = _grouped(pairs, detectors)

@@ -66,8 +66,8 @@ class Calibration:
     pairs : tuple of Pair
         By detector, then by column.
     episode_share : float
-        Episodes per alarm: below 1 where correlated signals raise their false alarms together, and the
-        thresholds are lower for it.
+        Episodes per alarm: below 1 where false alarms come together, because signals are correlated or by
+        chance, and the thresholds are lower for it.
     findings : tuple of str
         What the user should know, with numbers.
     model_hash : str
