@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
+
+from tests.page.site import KEY, Site
+from tests.programs import require_program
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -66,3 +72,31 @@ def test_the_folders_of_the_structure_exist():
     block = README.partition("## Repository")[2].split("```")[1]
     for name in re.findall(r"^([\w./]+)", block, flags=re.MULTILINE):
         assert (ROOT / name).exists(), name
+
+
+def test_what_a_person_knows_goes_back_by_the_lines_of_the_readme():
+    require_program("curl")
+    (block,) = [
+        each for each in re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL) if "/feedback" in each
+    ]
+    site = Site(["a", "b"], api_key=KEY)
+    try:
+        site.see(300)
+        site.see(200, shift=3.0)
+        row = site.model.predict({"input": site.rng.normal(size=(1, 2))})
+        site.monitor.process(row.signals, ids=["42"], scores=row.scores)
+        (episode,) = site.monitor.snapshot().open_episodes
+        lines = block.replace("http://127.0.0.1:8000", site.url.rstrip("/")).replace(
+            '"$key" -d', '"$key" -w "\\n" -d'
+        )
+        environment = {**os.environ, "DRIFTLEAD_SERVER__API_KEY": KEY, "NO_PROXY": "*", "no_proxy": "*"}
+        run = subprocess.run(
+            ["bash", "-euc", lines], env=environment, capture_output=True, text=True, timeout=60, check=True
+        )
+    finally:
+        site.stop()
+    told, seen, over, anew = [json.loads(line) for line in run.stdout.splitlines()]
+    assert told["matched"] == 1
+    assert [seen["id"], over["id"]] == [episode.id, episode.id]
+    assert (seen["status"], over["status"]) == ("acknowledged", "resolved")
+    assert "error" not in anew
