@@ -16,6 +16,8 @@ __all__ = ["LiveScreen", "PlainScreen", "Screen", "open_screen"]
 
 #: Seconds between two plain lines of the same phase.
 PLAIN_SECONDS = 5.0
+#: Once the scenario is over nothing is new: a line a minute shows that it still runs.
+LINGER_SECONDS = 60.0
 
 
 class Screen(Protocol):
@@ -60,6 +62,7 @@ class PlainScreen:
         self._console = console
         self._next = 0.0
         self._change_told = False
+        self._note = ""
         self._told: set[tuple[str, int]] = set()
 
     def show(self, progress: Progress, note: str = "") -> None:
@@ -72,10 +75,12 @@ class PlainScreen:
             when = f", {alarm.row - (progress.change_row or 0)} rows after the change" if after else ""
             self._line(alarm.row, "ALARM", f"{alarm.detector} on {alarm.signal}{when}")
         now = time.monotonic()
-        if progress.answered and (now >= self._next or note):
-            self._next = float("inf") if note else now + PLAIN_SECONDS
+        over = note != self._note
+        if progress.answered and (now >= self._next or over):
+            self._next = now + (LINGER_SECONDS if note else PLAIN_SECONDS)
             self._line(progress.answered, "rows", self._status(progress))
-        if note:
+        if over:
+            self._note = note
             self._console.print(note, soft_wrap=True, highlight=False, markup=False)
 
     def close(self) -> None:

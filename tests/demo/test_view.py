@@ -79,3 +79,7 @@ def test_plain_lines_tell_the_change_and_each_first_alarm_once(play):
     assert sum("ALARM" in line for line in lines) == 3
     assert sum("strongest × threshold" in line for line in lines) == 1
     assert "\x1b" not in out.getvalue()
+    for _ in range(20):
+        screen.show(progress, NOTE)
+    assert len(out.getvalue().splitlines()) == len(lines) + 2
+    assert out.getvalue().splitlines()[-1].rstrip() == NOTE.rstrip()
