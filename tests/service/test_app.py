@@ -30,11 +30,17 @@ def test_server_and_model_describe_themselves(service):
         "version": driftlead.__version__,
         "extensions": ["binary_tensor_data"],
     }
+    parameters = service.get("/v2/models/linear").json()["inputs"][0]["parameters"]
+    lists = {"features", "percentile_1", "median", "percentile_99"}
+    assert parameters.keys() == lists
+    assert {len(parameters[name]) for name in lists} == {3}
+    if all(value is not None for name in lists for value in parameters[name]):
+        assert parameters["percentile_1"] < parameters["median"] < parameters["percentile_99"]
     described = {
         "name": "linear",
         "versions": ["1f"],
         "platform": "numpy",
-        "inputs": [{"name": "input", "datatype": "FP32", "shape": [-1, 3]}],
+        "inputs": [{"name": "input", "datatype": "FP32", "shape": [-1, 3], "parameters": parameters}],
         "outputs": [
             {"name": "probabilities", "datatype": "FP32", "shape": [-1, 2]},
             {"name": "label", "datatype": "INT64", "shape": [-1]},

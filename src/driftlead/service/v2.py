@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
+import numpy as np
 from fastapi import FastAPI, Request, Response
 
 import driftlead
+from driftlead.reference import ReferenceProfile
 from driftlead.service.answers import SECURITY_HEADERS, json_answer
 from driftlead.service.encoding import Encoded, encode_response
 from driftlead.service.errors import broken_rule
@@ -67,7 +70,13 @@ class V2Call:
         )
 
 
-def add_v2_routes(app: FastAPI, predictor: Predictor, worker: InferenceWorker, route: InferenceRoute) -> None:
+def add_v2_routes(
+    app: FastAPI,
+    predictor: Predictor,
+    worker: InferenceWorker,
+    route: InferenceRoute,
+    profile: ReferenceProfile | None,
+) -> None:
     """Add health, metadata and inference.
 
     Parameters
@@ -78,6 +87,8 @@ def add_v2_routes(app: FastAPI, predictor: Predictor, worker: InferenceWorker, r
         Ready as long as it is open.
     route : InferenceRoute
         Answers inference requests.
+    profile : ReferenceProfile or None
+        What values the metadata call usual.
     """
 
     @app.get("/v2", summary="Server metadata", **SERVER_METADATA)
@@ -86,6 +97,7 @@ def add_v2_routes(app: FastAPI, predictor: Predictor, worker: InferenceWorker, r
         return json_answer({"name": "driftlead", "version": driftlead.__version__, "extensions": extensions})
 
     add_health_routes(app, lambda: worker.open)
+    features = _features(predictor, profile)
 
     @app.get("/v2/models/{model}", summary="Model metadata", **MODEL_METADATA)
     @app.get("/v2/models/{model}/versions/{version}", summary="Model metadata", **MODEL_METADATA)
@@ -96,7 +108,7 @@ def add_v2_routes(app: FastAPI, predictor: Predictor, worker: InferenceWorker, r
                 "name": predictor.name,
                 "versions": [predictor.version],
                 "platform": predictor.platform,
-                "inputs": [_describe(spec) for spec in predictor.inputs],
+                "inputs": [_describe(spec) | features for spec in predictor.inputs],
                 "outputs": [_describe(spec) for spec in predictor.outputs],
             }
         )
@@ -147,6 +159,29 @@ def _response(answer: Encoded) -> Response:
         return json_answer(answer.body)
     headers = {**SECURITY_HEADERS, _HEADER_LENGTH: str(answer.header_length)}
     return Response(answer.body, media_type="application/octet-stream", headers=headers)
+
+
+def _features(predictor: Predictor, profile: ReferenceProfile | None) -> dict[str, Any]:
+    """Return names and usual values of the one input's numbers, where its numbers are the features."""
+    prefix = "feature:"
+    names = [each.name.removeprefix(prefix) for each in predictor.signals if each.name.startswith(prefix)]
+    if len(predictor.inputs) != 1 or prod(predictor.inputs[0].shape[1:]) != len(names):
+        return {}
+    parameters: dict[str, Any] = {"features": names}
+    samples = {}
+    if profile is not None:
+        samples = {
+            signal.name: sample
+            for signal, sample in zip(profile.signals, profile.samples, strict=True)
+            if signal.kind == "numeric" and len(sample)
+        }
+    # Of a sample, and not its extremes: those are values of single rows.
+    for key, share in (("percentile_1", 0.01), ("median", 0.5), ("percentile_99", 0.99)):
+        parameters[key] = [
+            float(np.quantile(samples[name], share)) if name in samples else None
+            for name in (prefix + each for each in names)
+        ]
+    return {"parameters": parameters}
 
 
 def _describe(spec: TensorSpec) -> dict[str, Any]:
