@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from driftlead.calibration import Calibration
-from driftlead.errors import ReferenceMismatchError, StorageError
+from driftlead.errors import ReferenceMismatchError, StateError, StorageError
 from driftlead.exporters.prometheus import MonitorCollector
 from driftlead.exporters.webhooks import NotifierCollector
 from driftlead.monitor import Episode, Monitor, MonitorSettings, StateFolder, Store
@@ -86,11 +86,17 @@ def serve(settings: ServingSettings, model_path: Path) -> None:
             server.metrics_host,
             server.metrics_port,
             server.drain_seconds,
-            setting=lambda name: f"server.{name}",
+            setting=_setting,
         ),
         build,
     )
     _log.info("stopped")
+
+
+def _setting(name: str) -> str:
+    """Return what a person would change: the setting, and its option where there is one."""
+    option = "" if name == "metrics_host" else f", on the command line --{name.replace('_', '-')}"
+    return f"server.{name}{option}"
 
 
 def compose(artefact: Artefact, settings: ServingSettings) -> Service:
@@ -141,7 +147,7 @@ def _monitor(predictor: TorchPredictor, artefact: Artefact, settings: ServingSet
             "train it anew with `python train_model.py`"
         )
     storage = settings.storage
-    folder = StateFolder(storage.folder) if storage.folder is not None else None
+    folder = _folder(storage)
     watched = settings.monitor.settings()
     return Monitor(
         profile,
@@ -152,6 +158,19 @@ def _monitor(predictor: TorchPredictor, artefact: Artefact, settings: ServingSet
         webhooks=[webhook.name for webhook in settings.webhooks],
         source={"model": predictor.name, "version": predictor.version},
     )
+
+
+def _folder(storage: StorageSection) -> StateFolder | None:
+    if storage.folder is None:
+        return None
+    change = "the setting is storage.folder, on the command line --folder"
+    try:
+        folder = StateFolder(storage.folder)
+    except StateError as error:
+        raise StateError(f"{error}; {change}") from None
+    if folder.replica is None:
+        _log.warning(f"nothing is kept until {storage.folder} can be written; {change}")
+    return folder
 
 
 def _calibration(

@@ -247,11 +247,13 @@ def test_bad_starts_end_with_one_line(tmp_path, trained_model_path, capsys, monk
         line = refusal(capsys, *model, "--port", port, "--metrics-port", "0")
         assert line.startswith(f"cannot listen on 127.0.0.1:{port} (Address already in use)")
         line = refusal(capsys, *model, "--port", "0", "--metrics-port", port)
-        assert line.endswith("the setting is server.metrics_port")
+        assert line.endswith("the setting is server.metrics_port, on the command line --metrics-port")
     line = refusal(capsys, *model, "--host", "no.such.host.invalid", "--port", "0")
     assert line.startswith("cannot listen on no.such.host.invalid:0")
     line = refusal(capsys, *model, "--host", "two..dots", "--port", "0")
-    assert line.endswith("(no such host); choose another host, the setting is server.host")
+    assert line.endswith(
+        "(no such host); choose another host, the setting is server.host, on the command line --host"
+    )
     monkeypatch.setenv("DRIFTLEAD_SERVER__METRICS_HOST", "x" * 64)
     assert refusal(capsys, *model, *FREE_PORTS).endswith("the setting is server.metrics_host")
     monkeypatch.delenv("DRIFTLEAD_SERVER__METRICS_HOST")

@@ -238,6 +238,10 @@ def test_a_model_served_elsewhere_is_watched(tmp_path):
         (("serve", "nothing", "-r", "{profile}"), "driftlead serve: nothing is neither a file"),
         (("serve", "m:f", "-r", "absent.state"), "driftlead serve: cannot read state file absent.state"),
         (("watch", "-r", "{profile}", "--model", "m", "--host", "no.such.invalid"), "the setting is --host"),
+        (
+            ("watch", "-r", "{profile}", "--model", "m", "--folder", "{profile}"),
+            "p.state cannot hold the state (File exists); choose another with --folder",
+        ),
     ],
 )
 def test_what_cannot_start_says_so_in_one_line(tmp_path, arguments, complaint):

@@ -37,7 +37,14 @@ def ending_well(command: Callable[..., None]) -> Callable[..., None]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(PIPE_CLOSED) from None
         except (DriftleadError, OSError) as error:
-            typer.echo(f"driftlead {command.__name__}: {' '.join(str(error).split())}", err=True)
+            typer.echo(f"driftlead {command.__name__}: {_in_one_line(error)}", err=True)
             raise typer.Exit(FAILED) from None
 
     return run
+
+
+def _in_one_line(error: Exception) -> str:
+    text = str(error)
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        text = f"{error.filename}: {error.strerror}"
+    return " ".join(text.split())

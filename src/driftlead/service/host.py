@@ -13,7 +13,7 @@ import prometheus_client
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from driftlead.errors import DriftleadError, StorageError
+from driftlead.errors import DriftleadError, StartupError, StateError, StorageError
 from driftlead.exporters.prometheus import MonitorCollector
 from driftlead.monitor import Monitor, MonitorSettings, StateFolder, Store
 from driftlead.reference import ReferenceProfile
@@ -74,8 +74,7 @@ def host(
         prometheus_client.ProcessCollector(registry=registry)
         folder = None
         if watched.folder is not None:
-            watched.folder.mkdir(parents=True, exist_ok=True)
-            folder = StateFolder(watched.folder)
+            folder = _folder(watched.folder)
         source = {"model": watched.model, "version": watched.version}
         monitor = Monitor(
             watched.profile, watched.settings, store=_store(watched), folder=folder, source=source
@@ -96,6 +95,17 @@ def host(
 
     run(endpoints, build)
     _log.info("stopped")
+
+
+def _folder(path: Path) -> StateFolder:
+    advice = "choose another with --folder"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        return StateFolder(path)
+    except OSError as error:
+        raise StartupError(f"{path} cannot hold the state ({error.strerror or error}); {advice}") from None
+    except StateError as error:
+        raise StartupError(f"{error}; {advice}") from None
 
 
 def _store(watched: Watched) -> Store | None:
