@@ -178,7 +178,7 @@ def _features(predictor: Predictor, profile: ReferenceProfile | None) -> dict[st
     # Of a sample, and not its extremes: those are values of single rows.
     for key, share in (("percentile_1", 0.01), ("median", 0.5), ("percentile_99", 0.99)):
         parameters[key] = [
-            float(np.quantile(samples[name], share)) if name in samples else None
+            float(f"{np.quantile(samples[name], share):.6g}") if name in samples else None
             for name in (prefix + each for each in names)
         ]
     return {"parameters": parameters}
