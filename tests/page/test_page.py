@@ -90,6 +90,20 @@ def test_an_engineer_sees_it_at_a_glance(drifted, visit, photograph):
     assert page.locator(".lane canvas").first.evaluate(count_alarm_pixels) == 0
     page.get_by_label("Filter signals").fill("")
     expect(page.locator(".lane")).to_have_count(24)
+    for told in (page.locator(".lane.drifting .value"), page.locator(".lane:not(.drifting) .value")):
+        peaks = [float(text.removesuffix(" ×")) for text in told.all_inner_texts()]
+        assert len(set(peaks)) > 1
+        assert peaks == sorted(peaks, reverse=True)
+
+
+def test_the_marks_of_accuracy_are_those_of_their_names(drifted, visit):
+    page = visit(drifted.url)
+    looks = """mark => [getComputedStyle(mark).stroke, getComputedStyle(mark).strokeDasharray]"""
+    for kind, name in (("estimate", "estimated"), ("reference", "reference"), ("measured", "measured")):
+        named = page.locator(".keys li").filter(has_text=re.compile(f"^{name}")).locator(f".{kind}")
+        assert named.evaluate(looks) == page.locator(f".accuracy .{kind}").evaluate(looks)
+    assert page.locator(".keys .estimate").evaluate(looks)[1] == "none"
+    assert page.locator(".keys .reference").evaluate(looks)[1] != "none"
 
 
 def test_a_signal_opens_by_click_and_by_key_and_has_an_address(drifted, visit, photograph):

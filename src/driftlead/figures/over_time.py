@@ -154,7 +154,8 @@ def quality(document: Mapping[str, Any], theme: Theme = "light", *, reference: f
                 "name": "estimated without labels",
                 "x": times,
                 "y": told["estimate"],
-                "line": {"color": palette.muted, "dash": "dot", "width": 2},
+                # As on the page: solid what was estimated, dashed what it is compared with.
+                "line": {"color": palette.muted, "width": 2},
                 "hovertemplate": "%{y:.1%}<extra>estimated</extra>",
             },
         ]

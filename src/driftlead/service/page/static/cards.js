@@ -79,9 +79,10 @@ function quality(overview) {
     [make("b", {}, share(measured ?? estimate.estimate)), " accuracy"], told,
     scale(measured, reference, estimate),
     make("ul", { className: "keys" },
-      key("measured", "measured", share(measured)),
-      estimate ? key("estimated", "estimated", `${share(estimate.estimate)}  (${share(estimate.low)} to ${share(estimate.high)})`) : null,
-      key("reference", "reference", share(reference))),
+      key("measured", share(measured), dot(8, 11)),
+      estimate ? key("estimated", `${share(estimate.estimate)}  (${share(estimate.low)} to ${share(estimate.high)})`,
+        bar(0, 16, 11), stroke("estimate", 8, 11, 5)) : null,
+      key("reference", share(reference), stroke("reference", 8, 11, 11))),
     make("button", { type: "button", className: "quiet", "data-act": "quality", "data-focus": "quality" }, "Over time"));
 }
 
@@ -92,24 +93,28 @@ function regression({ labels }) {
     make("button", { type: "button", className: "quiet", "data-act": "quality", "data-focus": "quality" }, "Over time"));
 }
 
-function key(kind, name, value) {
-  return make("li", { className: kind }, make("i"), make("span", {}, name), make("b", {}, value));
+/** A mark of the scale, drawn as it is there, with its name and value. */
+function key(name, value, ...mark) {
+  return make("li", {}, makeSvg("svg", { class: "mark", viewBox: "0 0 16 22", "aria-hidden": "true" }, mark),
+    make("span", {}, name), make("b", {}, value));
 }
 
-/** Accuracies on one line: the estimate's interval as a bar, what was measured as a dot, the reference as a tick. */
+const dot = (x, y) => makeSvg("circle", { class: "measured", cx: x, cy: y, r: 6 });
+const bar = (x, width, y) => makeSvg("rect", { class: "interval", x, width, y: y - 5, height: 10, rx: 2 });
+const stroke = (kind, x, y, half) => makeSvg("line", { class: kind, x1: x, x2: x, y1: y - half, y2: y + half });
+
+/** Accuracies on one line: a dot measured, a solid line in its interval's bar estimated, a dashed one the reference's. */
 function scale(measured, reference, estimate) {
   const known = [measured, reference, estimate?.low, estimate?.high].filter((value) => value !== null && value !== undefined);
   const low = Math.max(0, Math.floor(10 * Math.min(...known) - 0.5) / 10);
   const place = (value) => 4 + (292 * (value - low)) / (1 - low || 1);
   const parts = [makeSvg("line", { class: "track", x1: 4, x2: 296, y1: 14, y2: 14 })];
   if (estimate && estimate.low !== null) {
-    parts.push(makeSvg("rect", { class: "interval", x: place(estimate.low), width: Math.max(2, place(estimate.high) - place(estimate.low)), y: 9, height: 10, rx: 2 }));
-    parts.push(makeSvg("line", { class: "estimate", x1: place(estimate.estimate), x2: place(estimate.estimate), y1: 9, y2: 19 }));
+    parts.push(bar(place(estimate.low), Math.max(2, place(estimate.high) - place(estimate.low)), 14));
+    parts.push(stroke("estimate", place(estimate.estimate), 14, 5));
   }
-  if (reference !== null) {
-    parts.push(makeSvg("line", { class: "reference", x1: place(reference), x2: place(reference), y1: 3, y2: 25 }));
-  }
-  if (measured !== null) parts.push(makeSvg("circle", { class: "measured", cx: place(measured), cy: 14, r: 6 }));
+  if (reference !== null) parts.push(stroke("reference", place(reference), 14, 11));
+  if (measured !== null) parts.push(dot(place(measured), 14));
   parts.push(makeSvg("text", { x: 2, y: 40 }, share(low).replace(".0", "")), makeSvg("text", { x: 298, y: 40, "text-anchor": "end" }, "100 %"));
   return makeSvg("svg", { class: "accuracy", viewBox: "0 0 300 42", role: "img",
     "aria-label": `Accuracy: measured ${share(measured)}, estimated ${share(estimate?.estimate)}, reference ${share(reference)}` }, parts);

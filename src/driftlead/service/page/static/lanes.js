@@ -29,7 +29,7 @@ export class Lanes {
     this.period = 3600;
     this.everything = false;
     this.words = "";
-    this.drifting = null;
+    this.peaks = new Map();
     this.history = null;
     this.axis = make("div", { className: "axis", "aria-hidden": "true" });
     this.list = make("ol", { className: "lane-list" });
@@ -66,25 +66,23 @@ export class Lanes {
       this.repaintLegend();
     }
     this.signals = new Map(overview.signals.map((signal) => [signal.name, signal]));
-    const drifting = overview.signals.filter((signal) => signal.drifting.length).map(({ name }) => name);
-    const known = this.order.length === overview.signals.length && this.order.every((name) => this.signals.has(name));
-    // Only then: lanes that change places with every answer could not be read.
-    if (!known || this.drifting !== drifting.join("\n") || !this.sorted) this.sort();
-    this.drifting = drifting.join("\n");
+    this.sort();
     this.arrange();
   }
 
+  /** By what stands beside them, drifting ones first: peaks of a period, which seldom change places. */
   sort() {
     if (!this.overview) return;
-    const peaks = this.peaks();
-    const rank = ({ name, drifting, ratio }) =>
-      (drifting.length ? 1e9 : 0) + Math.max(peaks.get(name) ?? 0, 100 * strongest(ratio)[1]);
+    this.peaks = this.measurePeaks();
+    const known = this.order.length === this.signals.size && this.order.every((name) => this.signals.has(name));
+    // A lane must not leave from under the pointer that is about to click it.
+    if (known && this.list.matches(":hover")) return;
+    const rank = ({ name, drifting }) => (drifting.length ? 1e9 : 0) + this.peaks.get(name);
     this.order = [...this.overview.signals].sort((a, b) => rank(b) - rank(a)).map((signal) => signal.name);
-    this.sorted = peaks.size > 0;
   }
 
-  peaks() {
-    const peaks = new Map();
+  measurePeaks() {
+    const peaks = new Map(this.overview.signals.map(({ name, ratio }) => [name, Math.round(100 * strongest(ratio)[1])]));
     const { start } = this.span();
     for (const series of this.history.series) {
       for (let sample = series.end.length - 1; sample >= 0 && series.end[sample] >= start; sample--) {
@@ -178,10 +176,12 @@ export class Lanes {
     const { ratio: ratios, drifting } = this.signals.get(name);
     const [detector, highest] = strongest(ratios);
     lane.button.classList.toggle("drifting", drifting.length > 0);
-    const told = detector === null ? "–" : ratio(highest);
+    const told = detector === null ? "–" : ratio(this.peaks.get(name) / 100);
     if (lane.value.textContent !== told) lane.value.textContent = told;
     const state = drifting.length ? `drifting by ${drifting.join(", ")}` : "not drifting";
-    lane.button.setAttribute("aria-label", `${name}: ${state}, strongest now ${detector ?? "none"} at ${told} its threshold`);
+    const now = detector === null ? "no statistic yet" : `now ${ratio(highest)} by ${detector}`;
+    lane.value.title = now;
+    lane.button.setAttribute("aria-label", `${name}: ${state}, peak ${told} its threshold, ${now}`);
   }
 
   paintAxis(start, end) {
@@ -195,7 +195,7 @@ export class Lanes {
       ticks.push(make("span", { className: covered ? "covered" : "" }, text));
     }
     show(this.axis, make("span", { className: "name" }, "UTC"), make("div", { className: "ticks" }, ticks),
-      make("span", { className: "value" }, "× threshold"));
+      make("span", { className: "value", title: "highest in this period, in multiples of the threshold" }, "peak"));
     const marks = this.overview.episodes
       .filter((episode) => episode.changed_at >= start && episode.changed_at <= end)
       .map((episode) => {
