@@ -63,12 +63,16 @@ class TableSource(_FileSource, frozen=True):
     missing : {"reject", "impute"}
         ``"impute"`` lets the network put the training mean of its column in place of a missing value, in
         training and in service.
+    time_ordered : bool
+        Whether the rows are in the order of time. Then the split is by time, the oldest rows train, and the
+        monitor's thresholds allow for the dependence between successive rows.
     """
 
     source: Literal["table"]
     target: str
     ignore: tuple[str, ...] = ()
     missing: Literal["reject", "impute"] = "reject"
+    time_ordered: bool = False
 
 
 DataSettings = Annotated[DigitsSource | FolderSource | TableSource, Field(discriminator="source")]

@@ -32,6 +32,8 @@ class Dataset:
         In the order of the network's outputs.
     allows_missing : bool
         Whether NaN is legal, here and in service.
+    time_ordered : bool
+        Whether rows are in the order of time; otherwise their order says nothing.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Dataset:
     feature_names: tuple[str, ...]
     class_names: tuple[str, ...]
     allows_missing: bool = False
+    time_ordered: bool = False
 
     @cached_property
     def fingerprint(self) -> str:

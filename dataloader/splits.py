@@ -1,4 +1,4 @@
-"""Split rows into train, reference and hold-out, each with the classes in the same proportions."""
+"""Split rows into train, reference and hold-out: class by class, or by time."""
 
 from __future__ import annotations
 
@@ -23,12 +23,15 @@ class Splits(NamedTuple):
 
 
 def split(dataset: Dataset, fractions: SplitFractions, seed: int) -> Splits:
-    """Split a data set at random, class by class.
+    """Split a data set: at random, class by class; or, where rows are in the order of time, by time.
+
+    By time, the parts follow each other and nothing is drawn: a model is judged on what came after it, and
+    the rows of the reference depend on each other as those in service will.
 
     Parameters
     ----------
     dataset : Dataset
-        Its ``labels`` and ``class_names`` are used.
+        Its ``labels``, ``class_names`` and ``time_ordered`` are used.
     fractions : SplitFractions
         Shares of train, reference and hold-out.
     seed : int
@@ -50,9 +53,13 @@ def split(dataset: Dataset, fractions: SplitFractions, seed: int) -> Splits:
     random = np.random.default_rng(seed)
     cuts = np.cumsum([fractions.train, fractions.reference])
     parts: tuple[list[NDArray[np.int64]], ...] = ([], [], [])
+    ends = np.rint(cuts * len(dataset.labels)).astype(int)
     for label, name in enumerate(dataset.class_names):
-        rows = random.permutation(np.flatnonzero(dataset.labels == label))
-        pieces = np.split(rows, np.rint(cuts * len(rows)).astype(int))
+        rows = np.flatnonzero(dataset.labels == label)
+        if dataset.time_ordered:
+            pieces = np.split(rows, np.searchsorted(rows, ends))
+        else:
+            pieces = np.split(random.permutation(rows), np.rint(cuts * len(rows)).astype(int))
         if not all(map(len, pieces)):
             sizes = " / ".join(str(len(piece)) for piece in pieces)
             raise InvalidDataError(

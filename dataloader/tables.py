@@ -55,6 +55,7 @@ def read_table(source: TableSource) -> Dataset:
         feature_names=feature_names,
         class_names=class_names,
         allows_missing=source.missing == "impute",
+        time_ordered=source.time_ordered,
     )
 
 

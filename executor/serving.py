@@ -180,7 +180,9 @@ def _calibration(
     rows = settings.for_rows(profile)
     try:
         if artefact.calibration is not None:
-            artefact.calibration.require(profile, rows.false_alarm_every, detector_specs(rows))
+            artefact.calibration.require(
+                profile, rows.false_alarm_every, detector_specs(rows), rows.guarantee
+            )
     except ReferenceMismatchError as difference:
         _log.info("thresholds are found anew", reason=str(difference))
         return None

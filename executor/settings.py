@@ -73,6 +73,7 @@ class MonitorSection(_Section):
     enabled: bool = True
 
     false_alarm_every: float = _MONITOR.false_alarm_every
+    guarantee: float | None = _MONITOR.guarantee
     detectors: tuple[str, ...] = _MONITOR.detectors
     # Our reference has 450 rows: a window nearer to that would mostly measure the error of the reference.
     window: int = 250

@@ -61,8 +61,9 @@ def train(
     on_epoch : callable
         Called after every epoch.
     monitor : MonitorSettings, optional
-        How the deployed model will be watched. The reference rows are drawn at random, so that they tell
-        nothing of the order of time: every signal counts as independent of its past.
+        How the deployed model will be watched. Where the data are in the order of time, so is the reference,
+        and the dependence of its rows on those before is calibrated for. Other references are drawn at
+        random and tell nothing of it: every signal counts as independent of its past.
 
     Raises
     ------
@@ -91,7 +92,11 @@ def train(
     if monitor is not None:
         watched = monitor.for_rows(profile)
         calibration = calibrate(
-            profile, false_alarm_every=watched.false_alarm_every, detectors=detector_specs(watched)
+            profile,
+            prediction.signals if dataset.time_ordered else None,
+            false_alarm_every=watched.false_alarm_every,
+            detectors=detector_specs(watched),
+            guarantee=watched.guarantee,
         )
     artefact = replace(artefact, profile=profile, calibration=calibration)
     return Trained(artefact, holdout_quality(artefact, dataset))

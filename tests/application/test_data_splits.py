@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -43,6 +45,19 @@ def test_the_seed_decides_the_split():
     assert [len(part) for part in first] == [
         pytest.approx(share * 1797, abs=5) for share in (0.5, 0.25, 0.25)
     ]
+
+
+def test_rows_in_the_order_of_time_are_split_by_time():
+    data = replace(labelled([10, 10]), labels=np.tile([0, 1], 10), time_ordered=True)
+    parts = split(data, SplitFractions(), 0)
+    assert [part.tolist() for part in parts] == [
+        list(range(10)), list(range(10, 15)), list(range(15, 20))
+    ]  # fmt: skip
+    late = replace(labelled([10, 10]), time_ordered=True)  # the second class begins half way
+    with pytest.raises(
+        InvalidDataError, match=r"class 'class 0' has too few rows .*: 10 rows give 10 / 0 / 0"
+    ):
+        split(late, SplitFractions(), 0)
 
 
 def test_a_rare_class_is_named():

@@ -61,7 +61,29 @@ def test_thresholds_are_found_where_it_is_known_how_the_model_will_be_watched():
     trained = train(short(), monitor=watched).artefact
     rows = watched.for_rows(trained.profile)
     trained.calibration.require(trained.profile, rows.false_alarm_every, detector_specs(rows))
+    assert "without rows in the order of time" in trained.calibration.report()
     assert train(short()).artefact.calibration is None
+
+
+def test_a_table_in_the_order_of_time_is_calibrated_with_its_dependence(tmp_path, monkeypatch):
+    monkeypatch.setattr("driftlead.calibration.pricing._ROWS_PER_SIGNAL", (20_000, 20_000))
+    monkeypatch.setattr("driftlead.calibration.correlated._MOST_ROWS", 50_000)
+    rng = np.random.default_rng(3)
+    value, lines = np.zeros(2), ["slow,fast,y"]
+    for _ in range(1_600):
+        value = np.array([0.8, 0.0]) * value + rng.normal(size=2)
+        lines.append(f"{value[0]:.6f},{value[1]:.6f},{int(value.sum() + rng.normal() > 0)}")
+    path = tmp_path / "ordered.csv"
+    path.write_text("\n".join(lines) + "\n")
+    table = {"source": "table", "path": path, "target": "y", "time_ordered": True}
+    watched = MonitorSettings(window=20, detectors=("page_hinkley",), guarantee=0.9)
+    settings = short(data=table, network={"hidden": [4]}, monitored_layers=["hidden1"])
+    trained = train(settings, monitor=watched).artefact
+    assert trained.splits.reference.tolist() == list(range(800, 1_200))
+    orders = {pair.signal: pair.order for pair in trained.calibration.pairs}
+    assert (orders["feature:slow"], orders["feature:fast"]) == (1, 0)
+    assert trained.calibration.guarantee == 0.9
+    assert "without rows in the order of time" not in trained.calibration.report()
 
 
 def test_the_profile_knows_how_good_the_model_was_on_the_reference_rows(trained):

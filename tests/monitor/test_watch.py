@@ -43,6 +43,22 @@ def test_without_one_independent_numeric_signals_get_the_same_thresholds(profile
         )
 
 
+def test_a_guarantee_holds_with_and_without_a_calibration(profile, settings):
+    plain = dataclasses.replace(settings, detectors=("page_hinkley", "incremental_ks"))
+    guarded = dataclasses.replace(plain, guarantee=0.9)
+    calibration = calibrate(
+        profile,
+        false_alarm_every=plain.false_alarm_every,
+        detectors=detector_specs(plain),
+        guarantee=0.9,
+        joint_budget=False,
+    )
+    found = [build_watches(profile, guarded), build_watches(profile, guarded, calibration)]
+    for bare, calibrated, lower in zip(*found, build_watches(profile, plain), strict=True):
+        assert bare.detector.threshold.tolist() == calibrated.detector.threshold.tolist()
+        assert np.all(bare.detector.threshold > lower.detector.threshold)
+
+
 def test_a_new_category_alarms_where_the_reference_knew_only_one(rng, settings):
     rows = np.column_stack([np.zeros(2_000), draw(rng, 2_000)[:, 0]])
     profile = ReferenceProfile.from_rows([Signal("c", "categorical"), Signal("a")], rows, model_hash="1f")
@@ -62,6 +78,7 @@ def test_a_new_category_alarms_where_the_reference_knew_only_one(rng, settings):
         ({"window": 101}, "the calibration of incremental_ks is for window 100, not 101: calibrate anew"),
         ({"delta": 0.3}, "of page_hinkley is for delta 0.25, not 0.3"),
         ({"bins": 9}, "of nmddm is for bins 8, not 9"),
+        ({"guarantee": 0.9}, "is for guarantee None, not 0.9"),
         ({"false_alarm_every": 5e4}, "for one false alarm per 100,000 rows, not per 50,000"),
         ({"detectors": ("nmddm",)}, "for page_hinkley, incremental_ks, nmddm, not for nmddm"),
     ],

@@ -109,7 +109,11 @@ class Calibration:
         return np.array([pair.threshold for pair in self._of(detector)])
 
     def require(
-        self, profile: ReferenceProfile, false_alarm_every: float, detectors: Sequence[DetectorSpec]
+        self,
+        profile: ReferenceProfile,
+        false_alarm_every: float,
+        detectors: Sequence[DetectorSpec],
+        guarantee: float | None = None,
     ) -> None:
         """Refuse to serve a profile, a budget or detectors that this was not made for.
 
@@ -119,17 +123,23 @@ class Calibration:
         false_alarm_every : float
             Budget of the whole monitor, in rows.
         detectors : sequence of DetectorSpec
+        guarantee : float, optional
+            Share of references for which the budget shall hold; None: on average over them.
 
         Raises
         ------
         ReferenceMismatchError
             One of them differs; the first difference is named.
         """
-        for difference in self._differences(profile, false_alarm_every, detectors):
+        for difference in self._differences(profile, false_alarm_every, detectors, guarantee):
             raise ReferenceMismatchError(f"{difference}: calibrate anew")
 
     def _differences(
-        self, profile: ReferenceProfile, false_alarm_every: float, detectors: Sequence[DetectorSpec]
+        self,
+        profile: ReferenceProfile,
+        false_alarm_every: float,
+        detectors: Sequence[DetectorSpec],
+        guarantee: float | None,
     ) -> Iterator[str]:
         if profile.model_hash != self.model_hash:
             yield f"the calibration belongs to model {self.model_hash}, not to model {profile.model_hash}"
@@ -138,6 +148,8 @@ class Calibration:
                 f"the calibration is for one false alarm per {self.false_alarm_every:,.0f} rows,"
                 f" not per {false_alarm_every:,.0f}"
             )
+        if guarantee != self.guarantee:
+            yield f"the calibration is for guarantee {self.guarantee}, not {guarantee}"
         if not self.parameters:
             yield "the calibration is of a version that did not keep its detectors' parameters"
         asked = {spec.name: spec.parameters for spec in detectors}

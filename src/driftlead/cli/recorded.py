@@ -98,6 +98,7 @@ def replay_file(
             rows,
             false_alarm_every=settings.false_alarm_every,
             detectors=detector_specs(settings),
+            guarantee=settings.guarantee,
             seed=settings.seed,
             progress=progress,
         )

@@ -116,7 +116,12 @@ class Baseline:
             raise ReferenceMismatchError("it has other signals than the model")
         try:
             if calibration is not None:
-                calibration.require(newer, self._settings.false_alarm_every, detector_specs(self._settings))
+                calibration.require(
+                    newer,
+                    self._settings.false_alarm_every,
+                    detector_specs(self._settings),
+                    self._settings.guarantee,
+                )
         except ReferenceMismatchError as difference:
             _log.info("thresholds of the reference that a person asked for are found anew: %s", difference)
             calibration = None
@@ -199,6 +204,7 @@ class Baseline:
                 rows,
                 false_alarm_every=self._settings.false_alarm_every,
                 detectors=detector_specs(self._settings),
+                guarantee=self._settings.guarantee,
                 joint_budget=False,  # minutes of all processors, beside a process that serves
             )
             adopt(

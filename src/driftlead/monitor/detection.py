@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,7 @@ class Detection:
     def compile(self) -> None:
         """Compile all kernels by feeding copies of the detectors, so that no traffic ever waits for it."""
         slots = self.reference.locate(np.full((2, self.profile.n_signals), np.nan))
-        for watch in build_watches(self.profile, self.settings):
+        for watch in build_watches(self.profile, replace(self.settings, guarantee=None)):
             watch.detect(slots, 0, np.zeros(2))
 
     def advance(self, rows: NDArray[np.float64], observed_at: NDArray[np.float64]) -> list[EpisodeEvent]:

@@ -46,6 +46,9 @@ class MonitorSettings:
     false_alarm_every : float
         Budget: with nothing changed, one false alarm in this many rows on average, over all signals
         and detectors together.
+    guarantee : float, optional
+        Share of references, such as 0.9, for which the budget shall hold; by default it holds on average
+        over them.
     detectors : tuple of str
         Names in `driftlead.detectors.DETECTORS`.
     window : int
@@ -84,6 +87,7 @@ class MonitorSettings:
     """
 
     false_alarm_every: float = 1_000_000.0
+    guarantee: float | None = None
     detectors: tuple[str, ...] = tuple(DETECTORS)
     window: int = 500
     quiet_rows: int | None = None
@@ -105,6 +109,8 @@ class MonitorSettings:
             raise InvalidParameterError(
                 "false_alarm_every", "a number of rows above 1", self.false_alarm_every
             )
+        if self.guarantee is not None and not 0.5 < self.guarantee < 1.0:
+            raise InvalidParameterError("guarantee", "above 0.5 and below 1, or None", self.guarantee)
         if not self.detectors:
             raise InvalidParameterError(
                 "detectors", "at least one of " + ", ".join(DETECTORS), self.detectors

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead.calibration import Calibration, DetectorSpec, specs
+from driftlead.calibration import Calibration, DetectorSpec, calibrate, specs
 from driftlead.detectors import NMDDM, Detector, IncrementalKS, PageHinkley
 from driftlead.errors import InvalidParameterError, StateError
 from driftlead.monitor.drifted_signals import Activity
@@ -156,7 +156,8 @@ def build_watches(
     settings : MonitorSettings
     calibration : Calibration, optional
         Thresholds found for this profile and these settings. Without it the budget is split evenly, and
-        signals are taken to be independent of their past and of each other.
+        signals are taken to be independent of their past and of each other. A guarantee is kept by
+        calibrating so.
 
     Raises
     ------
@@ -167,7 +168,15 @@ def build_watches(
     """
     tests = detector_specs(settings)
     if calibration is not None:
-        calibration.require(profile, settings.false_alarm_every, tests)
+        calibration.require(profile, settings.false_alarm_every, tests, settings.guarantee)
+    elif settings.guarantee is not None:
+        calibration = calibrate(
+            profile,
+            false_alarm_every=settings.false_alarm_every,
+            detectors=tests,
+            guarantee=settings.guarantee,
+            joint_budget=False,
+        )
     categorical = np.array([signal.kind == "categorical" for signal in profile.signals])
     every, ordered = np.arange(profile.n_signals), np.flatnonzero(~categorical)
     watched = {spec.name: ordered if spec.ordered_only else every for spec in tests}
