@@ -74,6 +74,17 @@ def test_a_single_bin_cannot_alarm():
     assert math.isinf(thresholds.nmddm(1e6, 1_000, 500, 1))
 
 
+def test_references_differ_less_than_their_error_moves_one_side_of_the_rate():
+    # Counted on 300 references with 2·10⁶ rows each, windows of 100: deviation of the log rate.
+    for h, n, counted in ((1.64, 1_000, 0.24), (1.76, 1_000, 0.31), (1.65, 5_000, 0.07), (1.78, 5_000, 0.09)):
+        assert rates.reference_spread(h, n, 100) == pytest.approx(counted, rel=0.25)
+    # An error √10 times smaller matters ten times less where it is small, √10 times less where it is large.
+    small = rates.spread_features(np.array(2.0), np.array([1e5, 1e6]), 100)[:, 0]
+    large = rates.spread_features(np.array(2e3), np.array([1e3, 1e4]), 100)[:, 0]
+    assert small[0] / small[1] == pytest.approx(10.0, rel=0.01)
+    assert large[0] / large[1] == pytest.approx(math.sqrt(10_100 / 1_100), rel=0.01)
+
+
 @pytest.mark.parametrize("budget", [1e4, 1e6, 1e9])
 def test_a_guarantee_costs_little_and_never_lowers_a_threshold(budget):
     for mean, sure in (

@@ -114,10 +114,16 @@ def incremental_ks(h: float, n: int, window: int) -> float:
 def spread_features(
     h: NDArray[np.float64], n: NDArray[Any] | float, window: NDArray[Any] | float
 ) -> NDArray[np.float64]:
-    """Return the terms of `reference_spread`, shape (..., 4): it grows like h times the reference's noise."""
+    """Return the terms of `reference_spread`, shape (..., 4).
+
+    The window's share of the variance being s, an error of the reference moves the log rate by about h√s
+    times itself. A small one raises the rate on one side by what it takes on the other, so that only its
+    square is left: hence s·h² where that is small, and h√s where it is large.
+    """
     h, n, window = np.broadcast_arrays(np.asarray(h, dtype=np.float64), n, window)
     share = window / (n + window)
-    scale = np.sqrt(share) * h
+    square = share * h * h
+    scale = square / np.sqrt(1.0 + square)
     return np.stack([scale, scale / h**2, scale / h**4, scale * share], axis=-1)
 
 
