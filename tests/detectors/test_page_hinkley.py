@@ -12,6 +12,7 @@ from driftlead.detectors._kernels.page_hinkley import normal_quantile, uniform
 from driftlead.ranks import SortedReference
 from tests.naive import page_hinkley as naive
 from tests.naive import ranks as naive_ranks
+from tests.naive import ties as naive_ties
 
 rng = np.random.default_rng(5)
 STREAMS = {
@@ -126,6 +127,13 @@ SAMPLES = {
 }
 
 
+def drawn(reference, signal):
+    """The numbers that order the reference's equal values; None where it has none."""
+    if len(set(reference)) == len(reference):
+        return None
+    return [float(number) for _, number in naive_ties.reference_ranks(reference, 42, signal)]
+
+
 @pytest.mark.parametrize("name", SAMPLES)
 def test_normal_scores_equal_the_definition(name):
     reference = SAMPLES[name]
@@ -136,7 +144,9 @@ def test_normal_scores_equal_the_definition(name):
     trace = detector.update_many(np.column_stack([values, values]))
     for j in range(2):
         scores = [
-            x if np.isnan(x) else naive_ranks.normal_score(reference, x, uniform(42, j, row))
+            x
+            if np.isnan(x)
+            else naive_ranks.normal_score(reference, x, uniform(42, j, row), drawn(reference, j))
             for row, x in enumerate(values)
         ]
         expected = naive.gaps(scores, 0.0, 1e9, mean=0.0)

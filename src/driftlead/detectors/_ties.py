@@ -25,7 +25,7 @@ class RandomTies:
     reference : SortedReference
     seed : int
     broken : array of bool, shape (d,), optional
-        Signals whose ties are broken, by default all.
+        Signals whose ties are broken, by default all; for the others nothing is drawn.
     """
 
     def __init__(

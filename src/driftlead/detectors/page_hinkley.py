@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from driftlead.detectors import _arguments
 from driftlead.detectors._kernels import page_hinkley as kernel
 from driftlead.detectors._row import bind
+from driftlead.detectors._ties import RandomTies
 from driftlead.detectors.base import Detector
 from driftlead.errors import InvalidParameterError, StateError
 from driftlead.ranks import SortedReference
@@ -38,9 +39,9 @@ class PageHinkley(Detector):
     direction can alarm at the opposite change.
 
     Without a reference, x is the raw value and μ its running mean, the current value included. With
-    one, x is the value's *normal score*: its rank in the reference, ties and the place between two
-    reference values drawn at random from ``seed``, as a standard normal quantile. Then μ = 0, and
-    neither unit nor tails of the signal matter.
+    one, x is the value's *normal score*: its rank in the reference, as a standard normal quantile. The
+    place between two reference values is drawn at random from ``seed``, and so is the order among equal
+    ones. Then μ = 0, and neither unit nor tails of the signal matter.
 
     An infinite value deviates by the largest float there is, so it alarms at once, and does not
     enter the running mean.
@@ -89,6 +90,7 @@ class PageHinkley(Detector):
     """
 
     kind: ClassVar[str] = "page_hinkley"
+    version: ClassVar[int] = 2  # since 2: equal reference values have an order, as those of other tests do
 
     def __init__(
         self,
@@ -127,6 +129,8 @@ class PageHinkley(Detector):
         cells[:, kernel.ALPHA] = self._alpha
         cells[:, kernel.RISES] = self._direction in ("both", "up")
         cells[:, kernel.FALLS] = self._direction in ("both", "down")
+        self._ordered = True
+        self._ties = None if located is None else self._order(located)
         self._one_raw_value = d == 1 and located is None
         self._feed_value: Callable[[float], bool] | None = None
         super().__init__(
@@ -143,6 +147,11 @@ class PageHinkley(Detector):
 
     update.__doc__ = Detector.update.__doc__
 
+    def _order(self, reference: SortedReference) -> RandomTies:
+        """Return the order of equal reference values; a state of version 1 spaced them evenly instead."""
+        repeated = reference.sizes > reference.n_distinct
+        return RandomTies(reference, self._seed, repeated & self._ordered)
+
     def _feeding(
         self,
         columns: NDArray[np.float64] | None,
@@ -155,8 +164,10 @@ class PageHinkley(Detector):
         if reference is None:
             assert columns is not None
             return functools.partial(kernel.advance_values, columns, self._cells, statistic, alarm)
+        assert self._ties is not None
+        seed, layout, cumulative, positions = self._ties.arguments
         return functools.partial(
-            kernel.advance_scores, slots, reference.cumulative, reference.offsets, self._seed, self._cells,
+            kernel.advance_scores, slots, cumulative, reference.offsets, seed, layout, positions, self._cells,
             statistic, alarm,
         )  # fmt: skip
 
@@ -170,6 +181,7 @@ class PageHinkley(Detector):
             "direction": self._direction,
             "alpha": self._alpha,
             "seed": self._seed,
+            "ordered": self._ordered,
             "gaps": self._cells[:, : kernel.KEPT].copy(),
         }
 
@@ -184,6 +196,9 @@ class PageHinkley(Detector):
             alpha=state["alpha"],
             seed=state["seed"],
         )
+        detector._ordered = state["version"] > 1 and bool(state["ordered"])
+        if reference is not None and not detector._ordered:
+            detector._ties = detector._order(reference)
         gaps = _arguments.stored(state, "gaps", np.float64, (detector.n_signals, kernel.KEPT))
         detector._cells[:, : kernel.KEPT] = gaps
         detector._cells[:, kernel.ROWS] = state["n_seen"]

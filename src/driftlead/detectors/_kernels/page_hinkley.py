@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from driftlead.detectors._kernels.ties import uniform
+from driftlead.detectors._kernels.ties import BROKEN, POSITIONS, rank_among, uniform
 
 __all__ = [
     "ALPHA",
@@ -180,6 +180,8 @@ def advance_scores(
     cumulative: NDArray[np.int32],
     offsets: NDArray[np.int64],
     seed: int,
+    layout: NDArray[np.int64],
+    positions: NDArray[np.float32],
     cells: NDArray[np.float64],
     statistic: NDArray[np.float64],
     alarm: NDArray[np.bool_],
@@ -203,6 +205,7 @@ def advance_scores(
         below = offsets[j] + j  # each signal has one cumulative count more than it has values
         scale = 1.0 / (cumulative[offsets[j + 1] + j] + 1.0)
         edge = 0.5 * scale
+        start, broken = layout[j, POSITIONS], layout[j, BROKEN] > 0
         row = int(cells[j, ROWS])
         for r in range(slots.shape[1]):
             slot = slots[j, r]
@@ -210,7 +213,11 @@ def advance_scores(
                 present += 1.0
                 low = cumulative[below + (slot >> 1)]
                 high = cumulative[below + ((slot + 1) >> 1)]
-                rank = low + uniform(seed, j, row + r) * (high - low + 1)
+                own = uniform(seed, j, row + r)
+                if broken and low < high:
+                    rank = rank_among(positions, start, low, high, own)
+                else:
+                    rank = low + own * (high - low + 1)
                 score = normal_quantile(min(max(rank * scale, edge), 1.0 - edge))
                 rise, fall = _deviate(rise, fall, score, cells, j)
             gap = max(rise, fall)

@@ -6,7 +6,17 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["BROKEN", "CUMULATIVE", "DISTINCT", "LAYOUT", "POSITIONS", "draw_positions", "uniform", "untie"]
+__all__ = [
+    "BROKEN",
+    "CUMULATIVE",
+    "DISTINCT",
+    "LAYOUT",
+    "POSITIONS",
+    "draw_positions",
+    "rank_among",
+    "uniform",
+    "untie",
+]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -44,12 +54,39 @@ def draw_positions(
     ``positions`` is flat, one entry per reference value of every signal; see `untie` for the rest.
     """
     for j in range(layout.shape[0]):
+        if layout[j, BROKEN] == 0:
+            continue
         counts, start = layout[j, CUMULATIVE], layout[j, POSITIONS]
         for i in range(layout[j, DISTINCT]):
             low, high = start + cumulative[counts + i], start + cumulative[counts + i + 1]
             for k in range(low, high):
                 positions[k] = uniform(seed, -1 - j, k - start)
             positions[low:high].sort()
+
+
+@njit(cache=True, nogil=True)
+def _place(positions, start, low, high, own):  # type: ignore[no-untyped-def]
+    """Return how many reference values precede one that equals those from ``low`` to ``high``."""
+    while low < high:
+        middle = (low + high) >> 1
+        if positions[start + middle] < own:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(cache=True, nogil=True)
+def rank_among(positions, start, low, high, own):  # type: ignore[no-untyped-def]
+    """Return a value's place, a fraction, among the reference values from ``low`` to ``high``, its equals.
+
+    The fraction says where the value's own number lies between those of its two neighbours, and is
+    uniform: numbers are.
+    """
+    place = _place(positions, start, low, high, own)
+    before = np.float64(positions[start + place - 1]) if place > low else 0.0
+    after = np.float64(positions[start + place]) if place < high else 1.0
+    return place + (own - before) / (after - before)
 
 
 @njit(cache=True, nogil=True)
@@ -102,13 +139,7 @@ def untie(
             low = np.int64(cumulative[counts + (slot >> 1)])
             high = np.int64(cumulative[counts + ((slot + 1) >> 1)])
             if low < high:
-                own = uniform(seed, j, seen)
-                while low < high:
-                    middle = (low + high) >> 1
-                    if positions[start + middle] < own:
-                        low = middle + 1
-                    else:
-                        high = middle
+                low = _place(positions, start, low, high, uniform(seed, j, seen))
             untied[j, r] = np.int32(2 * low)
             seen += 1
     return untied
