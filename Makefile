@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo train serve test check docs bench evaluate tools clean
+.PHONY: help demo train serve test check docs notebooks bench evaluate tools clean
 
 VENV := .venv
 BIN  := $(VENV)/bin
@@ -20,7 +20,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check $$([ -t 1 ] || echo --quiet)
 
 help: ## list what can be done here
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(APP) model.pt ## watch a served model catch drift; Ctrl-C stops (UNTIL_DONE=1 ends with a verdict, SEED=n)
 	@exec $(BIN)/python -m executor.demo \
@@ -43,6 +43,10 @@ check: $(DEV) ## lint, format, types, import floors
 
 docs: $(DEV) ## build the documentation into var/docs/site, notebooks executed
 	@$(BIN)/python -m docs.generator
+
+notebooks: $(DEV) ## open the notebooks in JupyterLab, in your browser
+	@$(BIN)/python -c 'import jupyterlab' 2>/dev/null || $(PIP_INSTALL) -e '.[notebooks]'
+	@exec $(BIN)/jupyter lab --notebook-dir=notebooks
 
 bench: $(APP) $(PEERS)/river/.installed $(PEERS)/frouros/.installed ## time the detectors beside river, frouros and SciPy; write docs/benchmarks.md
 	@$(BIN)/python -m benchmarks.speed --peers $(PEERS)

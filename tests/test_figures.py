@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import pytest
 
 from driftlead import figures
-from driftlead.errors import InvalidParameterError
+from driftlead.errors import InvalidDataError, InvalidParameterError
 from driftlead.figures import PALETTES
 from driftlead.monitor import Monitor, MonitorSettings
 from driftlead.monitor.documents import history_document, signal_document
@@ -133,3 +133,34 @@ def test_a_long_ranking_says_what_it_leaves_out():
 def test_a_theme_that_is_none_is_refused():
     with pytest.raises(InvalidParameterError, match="theme must be one of light, dark, got 'pink'"):
         figures.ranking({"signals": [], "n_signals": 0}, "pink")
+
+
+def test_rows_are_drawn_with_the_first_alarm_of_each_test_and_the_change():
+    lines = {
+        "nmddm": [0.2, 1.5, 0.3, 2.0],
+        "page_hinkley": [0.1, 0.1, 0.1, 0.1],
+        "<b>own": [0.0, 0.0, 0.0, 9.0],
+    }
+    figure = figures.over_rows(lines, "dark", change=1)
+    go.Figure(figure)
+    json.dumps(figure, allow_nan=False)
+    *drawn, alarms = figure["data"]
+    assert {trace["name"]: trace["y"] for trace in drawn} == {
+        "nmddm": lines["nmddm"],
+        "page_hinkley": lines["page_hinkley"],
+        "&lt;b&gt;own": lines["<b>own"],
+    }
+    assert dict(zip(alarms["text"], alarms["x"], strict=True)) == {"nmddm": 1, "&lt;b&gt;own": 3}
+    threshold, change = figure["layout"]["shapes"]
+    assert (threshold["y0"], change["x0"]) == (1, 1)
+
+
+def test_rows_without_alarm_or_change_have_neither():
+    figure = figures.over_rows({"nmddm": np.linspace(0.0, 1.0, 5)})
+    assert [trace["name"] for trace in figure["data"]] == ["nmddm"]
+    assert len(figure["layout"]["shapes"]) == 1
+
+
+def test_rows_of_several_signals_are_refused():
+    with pytest.raises(InvalidDataError, match=r"nmddm must have one value for each row, got shape \(3, 2\)"):
+        figures.over_rows({"nmddm": np.zeros((3, 2))})

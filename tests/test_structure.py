@@ -62,3 +62,5 @@ def test_the_users_own_names_are_there():
     scripts = ("train_model.py", "deployed_model.py")
     for file in (*scripts, "requirements.txt", ".env.example", "configs/prometheus_rules.yaml"):
         assert (ROOT / file).is_file(), file
+    for folder in ("configs", "notebooks", "ops"):
+        assert any((ROOT / folder).iterdir()), folder

@@ -43,7 +43,7 @@ def pages(notebooks: Path, folder: Path, *, execute: bool) -> dict[str, str]:
     """
     found = {}
     for path in sorted(notebooks.glob("*.ipynb")):
-        notebook = nbformat.from_dict(json.loads(path.read_text("utf-8")))  # type: ignore[no-untyped-call]
+        notebook = nbformat.reads(path.read_text("utf-8"), as_version=4)  # type: ignore[no-untyped-call]
         if execute:
             where = {"metadata": {"path": str(notebooks.parent)}}
             NotebookClient(notebook, timeout=_SECONDS, kernel_name="python3", resources=where).execute()

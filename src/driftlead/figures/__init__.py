@@ -4,8 +4,20 @@ The documents are those of `driftlead.monitor.documents`, which the service answ
 """
 
 from driftlead.figures.episodes import ranking
-from driftlead.figures.figure import PALETTES, Figure, Theme
+from driftlead.figures.figure import PALETTES, Figure, Theme, styled
 from driftlead.figures.over_time import quality, timeline
+from driftlead.figures.rows import over_rows
 from driftlead.figures.signals import distribution, statistics
 
-__all__ = ["PALETTES", "Figure", "Theme", "distribution", "quality", "ranking", "statistics", "timeline"]
+__all__ = [
+    "PALETTES",
+    "Figure",
+    "Theme",
+    "distribution",
+    "over_rows",
+    "quality",
+    "ranking",
+    "statistics",
+    "styled",
+    "timeline",
+]

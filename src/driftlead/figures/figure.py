@@ -15,11 +15,13 @@ __all__ = [
     "Figure",
     "Palette",
     "Theme",
+    "change_line",
     "colour_of_detector",
     "moment",
     "palette_of",
     "plain",
     "styled",
+    "threshold_line",
 ]
 
 Theme = Literal["light", "dark"]
@@ -112,7 +114,25 @@ def palette_of(theme: Theme) -> Palette:
 
 
 def styled(palette: Palette, data: list[dict[str, Any]], title: str, **layout: Any) -> Figure:
-    """Return a figure in the house's style."""
+    """Return a figure in the house's style, for one that is not drawn here yet.
+
+    Parameters
+    ----------
+    palette : Palette
+        Of `PALETTES`.
+    data : list of dict
+        Plotly's traces.
+    title : str
+    **layout
+        More of Plotly's layout.
+
+    Examples
+    --------
+    >>> bars = {"type": "bar", "x": ["a", "b"], "y": [3, 1]}
+    >>> figure = styled(PALETTES["light"], [bars], "Alarms", yaxis={"title": {"text": "rows"}})
+    >>> figure["layout"]["title"]["text"], figure["layout"]["yaxis"]["title"]
+    ('Alarms', {'text': 'rows'})
+    """
     axis = {
         "gridcolor": palette.line,
         "linecolor": palette.line,
@@ -185,3 +205,43 @@ def moment(seconds: float) -> str:
 def colour_of_detector(detector: str, palette: Palette) -> str:
     """Return the colour of a detector's line; a user's own have that of text."""
     return palette.detectors.get(detector, palette.text)
+
+
+def threshold_line(palette: Palette) -> dict[str, Any]:
+    """Return the line at 1, where statistics are drawn in multiples of their thresholds."""
+    return {
+        "type": "line",
+        "xref": "paper",
+        "x0": 0,
+        "x1": 1,
+        "y0": 1,
+        "y1": 1,
+        "line": {"color": palette.muted, "dash": "dash", "width": 1},
+        "label": {
+            "text": "threshold",
+            "textposition": "start",
+            "font": {"color": palette.muted, "size": 11},
+        },
+    }
+
+
+def change_line(x: str | int, text: str, palette: Palette) -> dict[str, Any]:
+    """Return the upright line of a change, at a time or a row."""
+    return {
+        "type": "line",
+        "yref": "paper",
+        "x0": x,
+        "x1": x,
+        "y0": 0,
+        "y1": 1,
+        "line": {"color": palette.change, "width": 2},
+        "label": {
+            "text": text,
+            "textposition": "end",
+            "textangle": 0,
+            "xanchor": "right",
+            "yanchor": "top",
+            "padding": 4,
+            "font": {"color": palette.change, "size": 11},
+        },
+    }

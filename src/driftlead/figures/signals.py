@@ -7,13 +7,14 @@ from typing import Any
 
 from driftlead.figures.figure import (
     Figure,
-    Palette,
     Theme,
+    change_line,
     colour_of_detector,
     moment,
     palette_of,
     plain,
     styled,
+    threshold_line,
 )
 
 __all__ = ["distribution", "statistics"]
@@ -143,20 +144,6 @@ def statistics(document: Mapping[str, Any], theme: Theme = "light") -> Figure:
                 "hovertemplate": "%{customdata[1]} alarmed on row %{customdata[0]}<extra></extra>",
             }
         )
-    threshold = {
-        "type": "line",
-        "xref": "paper",
-        "x0": 0,
-        "x1": 1,
-        "y0": 1,
-        "y1": 1,
-        "line": {"color": palette.muted, "dash": "dash", "width": 1},
-        "label": {
-            "text": "threshold",
-            "textposition": "start",
-            "font": {"color": palette.muted, "size": 11},
-        },
-    }
     return styled(
         palette,
         data,
@@ -164,34 +151,16 @@ def statistics(document: Mapping[str, Any], theme: Theme = "light") -> Figure:
         yaxis={"title": {"text": "× threshold"}, "rangemode": "tozero"},
         xaxis={"type": "date", "title": {"text": "UTC"}, "showgrid": False},
         shapes=[
-            threshold,
-            *(_change_line(each, palette) for each in document["changes"] if each["at"] is not None),
+            threshold_line(palette),
+            *(
+                change_line(moment(each["at"]), f"change, row {each['row']:,}", palette)
+                for each in document["changes"]
+                if each["at"] is not None
+            ),
         ],
         hovermode="x unified",
         showlegend=True,
     )
-
-
-def _change_line(change: Mapping[str, Any], palette: Palette) -> dict[str, Any]:
-    at = moment(change["at"])
-    return {
-        "type": "line",
-        "yref": "paper",
-        "x0": at,
-        "x1": at,
-        "y0": 0,
-        "y1": 1,
-        "line": {"color": palette.change, "width": 2},
-        "label": {
-            "text": f"change, row {change['row']:,}",
-            "textposition": "end",
-            "textangle": 0,
-            "xanchor": "right",
-            "yanchor": "top",
-            "padding": 4,
-            "font": {"color": palette.change, "size": 11},
-        },
-    }
 
 
 def _with_pauses(
