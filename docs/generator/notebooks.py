@@ -66,7 +66,7 @@ def _parts(notebook: Any, folder: Path, name: str) -> Iterator[str]:
                 yield _output(output, folder, f"{name}-{index}-{number}")
                 figures += _PLOTLY in output.get("data", {})
     if figures:
-        yield '<script src="../plotly.min.js" data-figures></script>'
+        yield '<script src="plotly.min.js"></script>'
 
 
 def _output(output: Any, folder: Path, name: str) -> str:
