@@ -89,7 +89,7 @@ def detectors(budget: int, reference: np.ndarray, seed: int) -> Iterator[tuple[s
     window = WINDOWS[budget]
     yield (
         "page_hinkley",
-        PageHinkley(reference, delta=0.25, threshold=None, false_alarm_every=budget, seed=seed),
+        PageHinkley(reference, delta=0.25, false_alarm_every=budget, seed=seed),
     )
     yield "incremental_ks", IncrementalKS(reference, window, false_alarm_every=budget, seed=seed)
     yield "nmddm", NMDDM(reference, window, false_alarm_every=budget, seed=seed)

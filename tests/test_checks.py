@@ -39,7 +39,9 @@ REJECTED = {
     "threshold must be greater than 0, got nan": lambda: IncrementalKS(REFERENCE, threshold=np.nan),
     "threshold must be greater than 0, got -1.0": lambda: NMDDM(REFERENCE, threshold=[1.0, -1.0, 2.0]),
     "threshold must be greater than 0, got True": lambda: PageHinkley(threshold=True),
-    "threshold must be given where there is no reference, got None": lambda: PageHinkley(threshold=None),
+    "false_alarm_every must be left out where there is no reference": lambda: PageHinkley(
+        false_alarm_every=1e4
+    ),
     "alpha must be greater than 0 and at most 1, got 1.5": lambda: PageHinkley(alpha=1.5),
     "alpha must be greater than 0 and at most 1, got 0": lambda: PageHinkley(alpha=0),
     "alpha must be greater than 0 and at most 1, got '1'": lambda: PageHinkley(alpha="1"),

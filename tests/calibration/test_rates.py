@@ -27,7 +27,7 @@ FAMILIES = {
 }
 MAKERS = {
     "page_hinkley": lambda reference, seed: PageHinkley(
-        reference, delta=0.25, threshold=None, false_alarm_every=BUDGET, seed=seed
+        reference, delta=0.25, false_alarm_every=BUDGET, seed=seed
     ),
     "incremental_ks": lambda reference, seed: IncrementalKS(
         reference, WINDOW, false_alarm_every=BUDGET, seed=seed

@@ -25,7 +25,7 @@ FACTORIES = {
         PageHinkley, n_signals=2, delta=[0.1, 0.0], threshold=[9.0, 20.0], alpha=0.99
     ),
     "page_hinkley_scores": partial(PageHinkley, REFERENCE, delta=0.05, threshold=12.0, seed=3),
-    "page_hinkley_budget": partial(PageHinkley, REFERENCE, threshold=None, false_alarm_every=1e4),
+    "page_hinkley_budget": partial(PageHinkley, REFERENCE, false_alarm_every=1e4),
     "incremental_ks": partial(IncrementalKS, REFERENCE, 40, threshold=0.35),
     "incremental_ks_budget": partial(IncrementalKS, REFERENCE, 64, false_alarm_every=1e4),
     "incremental_ks_wide": partial(IncrementalKS, REFERENCE[:, 0], 257, threshold=0.3),

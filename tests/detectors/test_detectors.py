@@ -115,10 +115,10 @@ numba.njit(lambda x: x + 1)(1.0)
 other = time.process_time()
 from driftlead.detectors import NMDDM, IncrementalKS, PageHinkley
 sample = numpy.arange(50.0)
-tests = PageHinkley(sample), IncrementalKS(sample, 5, threshold=0.5), NMDDM(sample, 9, threshold=9)
+tests = PageHinkley(sample, threshold=9), IncrementalKS(sample, 5, threshold=1), NMDDM(sample, 9, threshold=9)
 assert not any([test.update(3.0) for test in tests])
 print(other - start, time.process_time() - other)
-PageHinkley(sample, threshold=None), IncrementalKS(sample), NMDDM(sample)
+PageHinkley(sample), IncrementalKS(sample), NMDDM(sample)
 assert not {"scipy.stats", "scipy.optimize"} & sys.modules.keys()
 """
     own = []

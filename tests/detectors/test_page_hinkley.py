@@ -198,8 +198,10 @@ def test_one_location_serves_value_and_slot():
 
 def test_threshold_from_the_budget():
     sizes = [np.arange(50.0), np.arange(5000.0)]
-    strict = PageHinkley(sizes, threshold=None, false_alarm_every=1e6).threshold
-    loose = PageHinkley(sizes, threshold=None, false_alarm_every=1e3).threshold
+    strict = PageHinkley(sizes).threshold
+    loose = PageHinkley(sizes, false_alarm_every=1e3).threshold
     assert strict.shape == (2,)
     assert (strict > loose).all()
     assert strict[0] > strict[1]  # a small reference may be off by more
+    np.testing.assert_array_equal(PageHinkley(sizes, false_alarm_every=1e6).threshold, strict)
+    assert PageHinkley().threshold == [50.0]

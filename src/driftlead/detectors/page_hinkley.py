@@ -22,6 +22,8 @@ __all__ = ["PageHinkley"]
 Direction = Literal["both", "up", "down"]
 _DIRECTIONS: tuple[str, ...] = get_args(Direction)
 
+_THRESHOLD, _FALSE_ALARM_EVERY = 50.0, 1_000_000.0
+
 
 class PageHinkley(Detector):
     r"""Page-Hinkley test on each signal, upward, downward or both.
@@ -54,15 +56,15 @@ class PageHinkley(Detector):
         Number of signals without a reference, 1 by default.
     delta : float or array of shape (d,)
         Slack δ ≥ 0: deviations up to this are tolerated. In the unit of x.
-    threshold : float, array of shape (d,), or None
-        λ > 0, in the unit of x. None: from ``false_alarm_every``, which needs a reference. Thresholds
-        from the budget are computed for α = 1, and hold a fortiori for less.
+    threshold : float or array of shape (d,), optional
+        λ > 0, in the unit of x. By default from ``false_alarm_every`` where there is a reference, found for
+        α = 1, which holds a fortiori for less; 50 where there is none.
     direction : {"both", "up", "down"}
         Which changes of the mean to look for.
     alpha : float
         Fading factor α of the gaps, 0 < α ≤ 1.
-    false_alarm_every : float
-        Budget of one signal: rows per false alarm, where ``threshold`` is None.
+    false_alarm_every : float, optional
+        Budget of one signal: rows per false alarm, 1 000 000 by default. It takes a reference to keep one.
     seed : int
         Seed of the random ranks.
 
@@ -97,11 +99,11 @@ class PageHinkley(Detector):
         reference: ArrayLike | SortedReference | None = None,
         n_signals: int | None = None,
         delta: float | ArrayLike = 0.005,
-        threshold: float | ArrayLike | None = 50.0,
+        threshold: float | ArrayLike | None = None,
         direction: Direction = "both",
         alpha: float = 1.0,
         *,
-        false_alarm_every: float = 1_000_000,
+        false_alarm_every: float | None = None,
         seed: int = 0,
     ) -> None:
         located, d = _arguments.reference_and_signals(reference, n_signals)
@@ -113,8 +115,12 @@ class PageHinkley(Detector):
             "alpha", alpha, "greater than 0 and at most 1", lambda a: 0.0 < a <= 1.0
         )
         self._seed = _arguments.integer("seed", seed, 0, 2**63 - 1)
-        if threshold is None and located is None:
-            raise InvalidParameterError("threshold", "given where there is no reference", None)
+        if located is None:
+            if false_alarm_every is not None:
+                rule = "left out where there is no reference: how raw values vary is not known"
+                raise InvalidParameterError("false_alarm_every", rule, false_alarm_every)
+            threshold = _THRESHOLD if threshold is None else threshold
+        budget = _FALSE_ALARM_EVERY if false_alarm_every is None else false_alarm_every
 
         def from_budget(budget: float) -> list[float]:
             from driftlead import thresholds  # here, because it needs scipy, which takes a second to import
@@ -125,7 +131,7 @@ class PageHinkley(Detector):
 
         self._cells = cells = np.zeros((d, kernel.CELLS))
         cells[:, kernel.DELTA] = slack
-        cells[:, kernel.THRESHOLD] = _arguments.thresholds(threshold, d, false_alarm_every, from_budget)
+        cells[:, kernel.THRESHOLD] = _arguments.thresholds(threshold, d, budget, from_budget)
         cells[:, kernel.ALPHA] = self._alpha
         cells[:, kernel.RISES] = self._direction in ("both", "up")
         cells[:, kernel.FALLS] = self._direction in ("both", "down")

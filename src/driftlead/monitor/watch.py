@@ -211,7 +211,6 @@ def _detector(
         return PageHinkley(
             reference,
             delta=settings.delta,
-            threshold=None,
             direction=settings.direction,
             false_alarm_every=false_alarm_every,
             seed=settings.seed,
