@@ -45,7 +45,8 @@ def pages(notebooks: Path, folder: Path, *, execute: bool) -> dict[str, str]:
     for path in sorted(notebooks.glob("*.ipynb")):
         notebook = nbformat.reads(path.read_text("utf-8"), as_version=4)  # type: ignore[no-untyped-call]
         if execute:
-            where = {"metadata": {"path": str(notebooks.parent)}}
+            # In their folder, as Jupyter runs them.
+            where = {"metadata": {"path": str(notebooks)}}
             NotebookClient(notebook, timeout=_SECONDS, kernel_name="python3", resources=where).execute()
         folder.mkdir(parents=True, exist_ok=True)
         found[f"notebooks/{path.stem}.md"] = "\n\n".join(_parts(notebook, folder, path.stem)) + "\n"
