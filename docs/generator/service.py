@@ -15,6 +15,7 @@ from driftlead.exporters.webhooks import NotifierCollector
 from driftlead.monitor import MemoryStore, Monitor, MonitorSettings
 from driftlead.reference import ReferenceProfile
 from driftlead.service import ArrayPredictor, Translation, create_app, create_watch_app
+from driftlead.service.openapi import describe
 from driftlead.signals import classification_values
 from driftlead.webhooks import Notifier
 
@@ -43,7 +44,7 @@ _SERVE, _WATCH = "`driftlead serve` alone", "`driftlead watch` alone"
 def http_page() -> str:
     """Return the page of all routes, in Markdown."""
     serving, watching = (
-        app.openapi()["paths"] for app in _applications(CollectorRegistry(), CollectorRegistry())
+        describe(app)["paths"] for app in _applications(CollectorRegistry(), CollectorRegistry())
     )
     parts = [_HTTP_HEAD]
     for path in sorted({*serving, *watching}):
