@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -109,6 +110,7 @@ def _run_zensical(config: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "zensical", "build", "--strict", "--clean", "--config-file", config],
         cwd=config.parent,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},  # where docs.generator.docstrings is found
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
