@@ -83,6 +83,22 @@ class PostgresServer:
             self._process.wait(timeout=60)
             self._process = None
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop the server and its connections where they are: sockets stay open, nothing answers."""
+        assert self._process is not None
+        pid = self._process.pid
+        # First the one that makes others.
+        os.kill(pid, signal.SIGSTOP)
+        pids = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+        for each in pids[1:]:
+            os.kill(each, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for each in pids:
+                os.kill(each, signal.SIGCONT)
+
     def database(self) -> str:
         """Make an empty database, and return its URL."""
         self._databases += 1

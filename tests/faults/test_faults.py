@@ -70,6 +70,25 @@ def test_a_database_that_stops_and_comes_back(profile, rng):
         monitor.close()
 
 
+@pytest.mark.server
+def test_a_database_that_is_frozen_holds_nobody_for_ever(profile, rng, monkeypatch):
+    monkeypatch.setattr("driftlead.storage.database.PATIENCE", 1)
+    with postgres_server() as server:
+        store = SqlStore(server.database(), model="m", version="1f")
+        monitor = Monitor(profile, QUICK, store=store)
+        monitor.start()
+        served(monitor, rng, ["before", "later"])
+        assert monitor.feedback(["before"], [1]).matched == 1
+        with server.frozen():
+            served(monitor, rng, ["during"])
+            with pytest.raises(StorageError, match=r"no answer for 2 seconds|connection timeout|busy"):
+                monitor.feedback(["later"], [1])
+            wait_until(lambda: monitor.snapshot().rows == 3)
+        wait_until(lambda: monitor.snapshot().waiting_predictions == 0, seconds=60.0)
+        assert monitor.feedback(["later", "during"], [1, 1]).unmatched == 0
+        monitor.close()
+
+
 def test_a_database_that_was_never_there(profile, rng, tmp_path):
     store = SqlStore("postgresql://nobody@127.0.0.1:9/none", model="m", version="1f")
     monitor = Monitor(profile, QUICK, store=store, folder=StateFolder(tmp_path))

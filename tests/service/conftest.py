@@ -60,7 +60,10 @@ def linear_profile() -> ReferenceProfile:
     profile = ReferenceProfile.from_rows(
         model.signals, join_rows([prediction.signals]), model_hash=model.version
     )
-    return profile.with_quality(prediction.scores, prediction.outputs["label"], CLASS_NAMES)
+    profile = profile.with_quality(prediction.scores, prediction.outputs["label"], CLASS_NAMES)
+    # The kernels are compiled here: in the first test that sends labels they would outlast its patience.
+    with Monitor(profile, MonitorSettings(window=100)):
+        return profile
 
 
 @pytest.fixture

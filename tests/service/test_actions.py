@@ -10,6 +10,7 @@ import pytest
 
 from driftlead.errors import StorageError
 from driftlead.monitor import MemoryStore
+from driftlead.service import actions
 from tests.service.conftest import tensor
 
 KEY = "a key that is long enough"
@@ -160,6 +161,40 @@ def test_the_page_is_read_while_labels_wait_for_a_slow_database(make_service):
         )
 
     assert asyncio.run(busy()) == (200, {"ready": True}, 503, [200] * 16)
+
+
+@pytest.mark.parametrize("cut_short_by", ["its limit", "the end of the service"])
+def test_labels_that_a_store_holds_for_too_long_are_answered(make_service, monkeypatch, cut_short_by):
+    monkeypatch.setattr(actions, "_LONGEST_SECONDS", 0.2 if cut_short_by == "its limit" else 30.0)
+    gate, held = threading.Event(), threading.Semaphore(0)
+
+    class SilentStore(MemoryStore):
+        def add_labels(self, *arguments):
+            held.release()
+            gate.wait(60)
+            return super().add_labels(*arguments)
+
+    service = make_service(store=SilentStore())
+    threads = 4
+
+    async def hold():
+        # Beyond the number of threads: who waits for one is answered too.
+        waiting = [
+            asyncio.create_task(service.request_async("POST", "/feedback", json={"id": f"r{n}", "label": 1}))
+            for n in range(threads if cut_short_by == "the end of the service" else threads + 2)
+        ]
+        if cut_short_by == "the end of the service":
+            for _ in range(threads):
+                await asyncio.to_thread(held.acquire)
+            for each in waiting:
+                each.cancel()
+        answers = await asyncio.gather(*waiting)
+        gate.set()
+        return answers
+
+    for answer in asyncio.run(hold()):
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert "send it again" in answer.text
 
 
 def test_a_new_reference_is_collected(service):

@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 
 _WRITE_ROWS = 2_000  # in one transaction: others who write wait no longer than for one
 _LONGEST_PAUSE = 30.0
+_PATIENCE = 5.0  # of those who must have written what waits, while another writes
 
 
 class Recorder:
@@ -169,7 +170,9 @@ class Recorder:
         StorageError
             The store did not take it; it goes on waiting.
         """
-        with self._writing:
+        if not self._writing.acquire(timeout=_PATIENCE):
+            raise StorageError(f"the store has been busy with what came before for {_PATIENCE} seconds")
+        try:
             self._write_episodes()
             # What comes meanwhile waits for the next time: traffic faster than the store must not keep this
             # call from returning.
@@ -177,6 +180,8 @@ class Recorder:
             while rows > 0 and (batches := self._next_batch()):
                 rows -= sum(map(len, batches))
                 self._write(batches)
+        finally:
+            self._writing.release()
 
     def start(self) -> None:
         """Start writing, until `close`."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, fail_after, to_thread
 from fastapi import FastAPI, Request, Response
 from prometheus_client import CollectorRegistry, Counter
 from starlette.concurrency import run_in_threadpool
@@ -30,6 +32,9 @@ __all__ = ["add_action_routes"]
 _log = logging.getLogger(__name__)
 
 _ACTIONS_AT_ONCE = 4
+# Below the seconds that a service takes to finish what is under way when it is stopped.
+_LONGEST_SECONDS = 8.0
+_LATER = {"Retry-After": "5"}
 _MOST_LABELS = 50_000
 _MOST_ALERTS = 1_000
 
@@ -117,8 +122,11 @@ def add_action_routes(
     threads = CapacityLimiter(_ACTIONS_AT_ONCE)
 
     async def act(action: Callable[[], T], missing: str = "") -> T:
-        with working.enter():
-            return await to_thread.run_sync(partial(_refusing, action, missing), limiter=threads)
+        with working.enter(), _answered_in_time():
+            # Left to itself where it takes too long, or the service stops: the store ends it, soon after.
+            return await to_thread.run_sync(
+                partial(_refusing, action, missing), limiter=threads, abandon_on_cancel=True
+            )
 
     async def read(request: Request, kind: type[T], max_bytes: int = _LONGEST) -> T:
         body = RequestBody(request, max_bytes=max_bytes, timeout_seconds=limits.body_timeout_seconds)
@@ -184,6 +192,19 @@ def add_action_routes(
         return json_answer({})
 
 
+@contextmanager
+def _answered_in_time() -> Iterator[None]:
+    """Turn an action that takes too long, or that the end of the service cuts short, into an answer."""
+    try:
+        with fail_after(_LONGEST_SECONDS):
+            yield
+    except (TimeoutError, asyncio.CancelledError):
+        # All actions may be repeated: the first label, acknowledgement or resolution stands.
+        raise RequestError(
+            503, "the store did not answer in time; what was sent may yet be kept: send it again", _LATER
+        ) from None
+
+
 def _decode(text: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(text, type=kind)
@@ -237,7 +258,7 @@ def _refusing(act: Callable[[], T], missing: str = "") -> T:
     except StorageError as error:
         _log.warning("the store does not answer: %s", error)
         raise RequestError(
-            503, "the store of predictions does not answer now; nothing was kept", {"Retry-After": "5"}
+            503, "the store of predictions does not answer now; nothing was kept", _LATER
         ) from None
 
 

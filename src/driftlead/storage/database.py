@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, select
+from sqlalchemy import Connection, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from driftlead.errors import InvalidParameterError, StorageError
-from driftlead.storage import sqlite
+from driftlead.storage import postgresql, sqlite
 from driftlead.storage.migrations import HEAD, current_revision, upgrade
 from driftlead.storage.schema import insert, models
 
@@ -25,17 +25,6 @@ _log = logging.getLogger(__name__)
 
 #: Seconds after which a database that does not answer counts as gone.
 PATIENCE = 5
-
-_POSTGRESQL = {
-    "connect_timeout": PATIENCE,
-    # A host that is gone sends nothing, not even a refusal: when we send, and when we wait for an answer.
-    "tcp_user_timeout": PATIENCE * 1000,
-    "keepalives_idle": PATIENCE,
-    "keepalives_interval": 1,
-    "keepalives_count": PATIENCE,
-    "options": f"-c statement_timeout={PATIENCE}s -c idle_in_transaction_session_timeout={2 * PATIENCE}s",
-    "application_name": "driftlead",
-}
 
 
 class Database:
@@ -69,7 +58,7 @@ class Database:
             self._file = sqlite.File(str(self._url.database))
             self._engine = sqlite.create_engine(self._url, PATIENCE)
         else:
-            self._engine = _postgresql_engine(self._url)
+            self._engine = postgresql.create_engine(self._url, PATIENCE)
 
     def __str__(self) -> str:
         return self._url.render_as_string(hide_password=True)
@@ -196,18 +185,3 @@ def _parse(url: str) -> URL:
     ):
         raise InvalidParameterError("url", rule, shown)
     return parsed
-
-
-def _postgresql_engine(url: URL) -> Engine:
-    try:
-        return create_engine(
-            url,
-            # What the URL says itself comes first.
-            connect_args={key: value for key, value in _POSTGRESQL.items() if key not in url.query},
-            isolation_level="READ COMMITTED",
-            pool_pre_ping=True,
-            pool_timeout=PATIENCE,
-            hide_parameters=True,
-        )
-    except ModuleNotFoundError:
-        raise StorageError("PostgreSQL needs psycopg: pip install 'driftlead[postgres]'") from None
