@@ -16,6 +16,7 @@ from docs.generator import nav
 from docs.generator.build import DOCS, ROOT, build
 from docs.generator.links import complaints
 from docs.generator.repository import led_to_pages
+from tests.programs import require_program
 
 MODULES = [
     module.name
@@ -92,7 +93,8 @@ def test_a_browser_asks_no_one_else_and_finds_what_is_searched_for(site):
     address = f"http://127.0.0.1:{server.server_port}/"
     try:
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+            chromium = require_program("chromium")
+            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
             page = browser.new_page()
             page.on("request", lambda request: asked.append(request.url))
             for path in ("", "reference/python/detectors/", "calibration/"):

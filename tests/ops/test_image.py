@@ -58,7 +58,7 @@ def test_nothing_else_reaches_the_build():
 
 
 def test_the_folders_of_the_application_are_copied():
-    folders = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"}
+    folders = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks", "docs"}
     copied = {rest.split()[0] for name, rest in INSTRUCTIONS if name == "COPY"}
     assert folders <= copied
 

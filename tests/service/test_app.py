@@ -7,6 +7,7 @@ import gzip
 import json
 import logging
 import threading
+import time
 from uuid import UUID
 
 import httpx
@@ -24,6 +25,26 @@ from tests.service.conftest import INFER, tensor
 from tests.service.linear import LinearClassifier
 
 
+def usual_values(service):
+    parameters = service.get("/v2/models/linear").json()["inputs"][0]["parameters"]
+    return [parameters[name] for name in ("percentile_1", "median", "percentile_99")]
+
+
+def test_usual_values_are_those_of_the_reference_of_now(make_service):
+    assert usual_values(make_service(watched=False)) == [[None] * 3] * 3
+    service = make_service()
+    before = usual_values(service)
+    first = service.monitor.profile
+    service.monitor.rebaseline(300, by="a person")
+    service.monitor.process(np.random.default_rng(0).normal(7.0, 1.0, (300, first.n_signals)))
+    deadline = time.monotonic() + 60
+    while service.monitor.profile is first:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    after = usual_values(service)
+    assert all(new > old for new, old in zip(after[1], before[1], strict=True))
+
+
 def test_server_and_model_describe_themselves(service):
     assert service.get("/v2").json() == {
         "name": "driftlead",
@@ -34,8 +55,8 @@ def test_server_and_model_describe_themselves(service):
     lists = {"features", "percentile_1", "median", "percentile_99"}
     assert parameters.keys() == lists
     assert {len(parameters[name]) for name in lists} == {3}
-    if all(value is not None for name in lists for value in parameters[name]):
-        assert parameters["percentile_1"] < parameters["median"] < parameters["percentile_99"]
+    columns = zip(*(parameters[name] for name in ("percentile_1", "median", "percentile_99")), strict=True)
+    assert all(low < middle < high for low, middle, high in columns)
     described = {
         "name": "linear",
         "versions": ["1f"],

@@ -27,5 +27,6 @@ def fill_moments(rows, moments):  # type: ignore[no-untyped-def]
 
 
 def compile_moments() -> None:
-    """Compile for single precision, so that no traffic waits for it."""
-    fill_moments(np.zeros((1, 1), np.float32), np.empty((1, 2), np.float32))
+    """Compile for single and double precision, so that no traffic waits for it."""
+    for kind in (np.float32, np.float64):
+        fill_moments(np.zeros((1, 1), kind), np.empty((1, 2), kind))

@@ -85,7 +85,7 @@ def create_app(
     watched = _WATCHED_LINKS if monitor is not None else {}
     _add_index(app, {**_model_links(predictor.name), **watched}, **named)
     route = InferenceRoute(predictor, worker, metrics, limits, app.state.gate)
-    add_v2_routes(app, predictor, worker, route, None if monitor is None else monitor.profile)
+    add_v2_routes(app, predictor, worker, route, monitor)
     add_v1_routes(app, route)
     if monitor is not None:
         add_reading_routes(app, monitor, **named)

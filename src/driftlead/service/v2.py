@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache, partial
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from fastapi import FastAPI, Request, Response
@@ -25,6 +26,9 @@ from driftlead.service.tensors import (
     decode_request,
     select_outputs,
 )
+
+if TYPE_CHECKING:
+    from driftlead.monitor import Monitor
 
 __all__ = ["V2Call", "add_health_routes", "add_v2_routes"]
 
@@ -75,7 +79,7 @@ def add_v2_routes(
     predictor: Predictor,
     worker: InferenceWorker,
     route: InferenceRoute,
-    profile: ReferenceProfile | None,
+    monitor: Monitor | None,
 ) -> None:
     """Add health, metadata and inference.
 
@@ -87,8 +91,8 @@ def add_v2_routes(
         Ready as long as it is open.
     route : InferenceRoute
         Answers inference requests.
-    profile : ReferenceProfile or None
-        What values the metadata call usual.
+    monitor : Monitor or None
+        Its reference says what values the metadata call usual.
     """
 
     @app.get("/v2", summary="Server metadata", **SERVER_METADATA)
@@ -97,18 +101,20 @@ def add_v2_routes(
         return json_answer({"name": "driftlead", "version": driftlead.__version__, "extensions": extensions})
 
     add_health_routes(app, lambda: worker.open)
-    features = _features(predictor, profile)
+    # A person may give the monitor another reference; until then the values are computed once.
+    features = lru_cache(maxsize=1)(partial(_features, predictor))
 
     @app.get("/v2/models/{model}", summary="Model metadata", **MODEL_METADATA)
     @app.get("/v2/models/{model}/versions/{version}", summary="Model metadata", **MODEL_METADATA)
     async def model_metadata(model: str, version: str | None = None) -> Response:
         require_model(predictor, model, version)
+        usual = features(monitor.profile if monitor is not None else None)
         return json_answer(
             {
                 "name": predictor.name,
                 "versions": [predictor.version],
                 "platform": predictor.platform,
-                "inputs": [_describe(spec) | features for spec in predictor.inputs],
+                "inputs": [_describe(spec) | usual for spec in predictor.inputs],
                 "outputs": [_describe(spec) for spec in predictor.outputs],
             }
         )
