@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,8 @@ from typer.testing import CliRunner
 from driftlead.cli import app
 
 PROGRAM = [sys.executable, "-c", "from driftlead.cli import app; app(prog_name='driftlead')"]
+
+PORTS = ("--port", "0", "--metrics-port", "0")
 
 #: First changed row of the recorded table.
 CHANGE = 1_001
@@ -33,6 +38,27 @@ def start(*arguments: Any, **options: Any) -> subprocess.Popen[str]:
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     return subprocess.Popen(command, text=True, env=environment, **pipes)
+
+
+@contextmanager
+def serving(*arguments: Any, **options: Any) -> Iterator[dict[str, Any]]:
+    """Run a command that serves; yield its first log line, and see that it ends well."""
+    process = start(*arguments, *PORTS, **options)
+    try:
+        for line in process.stderr:
+            if line.startswith("{") and (said := json.loads(line)).get("event") == "serving":
+                break
+        else:
+            raise AssertionError("it did not start")
+        yield said
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+        assert process.returncode == 0, errors
+        assert json.loads(errors.splitlines()[-1])["event"] == "stopped"
+        assert "Traceback" not in errors
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def table(rng: np.random.Generator, rows: int, change: int | None = None) -> list[list[Any]]:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import numpy as np
@@ -23,7 +18,7 @@ from driftlead.reference import ReferenceProfile
 from driftlead.service import ArrayPredictor
 from driftlead.service.loading import load_predictor, watched_predictor
 from driftlead.signals import Signal, feature_signals
-from tests.cli.conftest import start
+from tests.cli.conftest import PORTS, serving, start
 
 ROWS = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
 MODULE = """
@@ -149,29 +144,6 @@ def test_a_profile_chooses_what_is_watched():
 
 
 # --- the commands ------------------------------------------------------------------------------------
-
-PORTS = ("--port", "0", "--metrics-port", "0")
-
-
-@contextmanager
-def serving(*arguments: Any, **options: Any) -> Iterator[dict[str, Any]]:
-    """Run a command that serves; yield its first log line, and see that it ends well."""
-    process = start(*arguments, *PORTS, **options)
-    try:
-        for line in process.stderr:
-            if line.startswith("{") and (said := json.loads(line)).get("event") == "serving":
-                break
-        else:
-            raise AssertionError("it did not start")
-        yield said
-        process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=30)
-        assert process.returncode == 0, errors
-        assert json.loads(errors.splitlines()[-1])["event"] == "stopped"
-        assert "Traceback" not in errors
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def wait_for_rows(client: httpx.Client, url: str, rows: int) -> None:

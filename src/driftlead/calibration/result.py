@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from driftlead import state
 from driftlead.calibration import report
 from driftlead.calibration.specs import DetectorSpec
 from driftlead.errors import InvalidParameterError, ReferenceMismatchError, StateError
@@ -16,6 +18,7 @@ from driftlead.reference import ReferenceProfile
 
 __all__ = ["Calibration", "Pair"]
 
+_KIND = "calibration"
 _VERSION = 2  # since 2: parameters
 
 
@@ -142,7 +145,10 @@ class Calibration:
         guarantee: float | None,
     ) -> Iterator[str]:
         if profile.model_hash != self.model_hash:
-            yield f"the calibration belongs to model {self.model_hash}, not to model {profile.model_hash}"
+            own, asked_for = (
+                f"model {each}" if each else "no model" for each in (self.model_hash, profile.model_hash)
+            )
+            yield f"the calibration belongs to {own}, not to {asked_for}"
         if false_alarm_every != self.false_alarm_every:
             yield (
                 f"the calibration is for one false alarm per {self.false_alarm_every:,.0f} rows,"
@@ -199,6 +205,27 @@ class Calibration:
             "sizes": np.array([pair.n for pair in self.pairs], dtype=np.int64),
             "expected": np.array([(pair.false_alarm_every, *pair.interval) for pair in self.pairs]),
         }
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the calibration to a file.
+
+        Raises
+        ------
+        StateError
+            It cannot be written.
+        """
+        state.save(path, _KIND, _VERSION, self.to_state())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Calibration:
+        """Read a calibration that `save` wrote.
+
+        Raises
+        ------
+        StateError
+            The file is missing, unreadable, or of another kind.
+        """
+        return cls.from_state(state.load(path, _KIND)[1])
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Calibration:

@@ -10,6 +10,7 @@ import typer
 __all__ = [
     "ApiKey",
     "Budget",
+    "Calibration",
     "Folder",
     "Host",
     "MetricsHost",
@@ -22,6 +23,10 @@ __all__ = [
 
 Reference = Annotated[
     Path, typer.Option("--reference", "-r", help="Profile of the model's signals, by driftlead profile.")
+]
+Calibration = Annotated[
+    Path | None,
+    typer.Option(help="Thresholds that driftlead calibrate wrote for this reference."),
 ]
 Host = Annotated[str, typer.Option(help="Address to serve on; this machine only, by default.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on; 0 takes a free one.")]

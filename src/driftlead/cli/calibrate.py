@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Annotated
 
@@ -19,14 +18,25 @@ EPILOG = """
 
 - driftlead calibrate reference.csv --false-alarm-every '30 days' --rows-per-second 12
 
+- driftlead calibrate train.csv -o thresholds.state
+
+- driftlead replay today.csv --reference train.csv --calibration thresholds.state
+
 Columns of text are categories. Rows must be in the order of time: a dependence between them is simulated.
 """
 
 
 def calibrate(
     reference: Annotated[
-        Path, typer.Argument(help="CSV with a header: one row per observation, in order of time.")
+        Path,
+        typer.Argument(
+            help="Rows in the order of time: CSV, TSV, JSON Lines or Parquet. Or their profile: then they "
+            "are taken not to depend on each other."
+        ),
     ],
+    columns: Annotated[
+        str | None, typer.Option(help="Columns to calibrate, with commas between them; all by default.")
+    ] = None,
     false_alarm_every: Annotated[
         str, typer.Option(help="Budget: rows per false alarm of all signals together, or e.g. '30 days'.")
     ] = "1e6",
@@ -43,32 +53,41 @@ def calibrate(
     ] = 0.25,
     seed: Annotated[int, typer.Option(help="Of everything simulated.")] = 0,
     shown: Annotated[int, typer.Option(help="Longest table; signals beyond it are counted.")] = 60,
-    output: Annotated[Path | None, typer.Option(help="File to keep the calibration in.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="File to write, for --calibration of replay, serve and watch."),
+    ] = None,
 ) -> None:
     """Print the threshold of every test on every column of a reference table."""
-    from driftlead import calibration as budget
-    from driftlead import state
-    from driftlead.cli.tables import read_table
-    from driftlead.reference import ReferenceProfile
+    import numpy as np
 
-    signals, rows = read_table(reference)
-    digest = hashlib.sha256(reference.read_bytes()).hexdigest()[:12]
-    profile = ReferenceProfile.from_rows(signals, rows, model_hash=digest)
+    from driftlead import calibration as budget
+    from driftlead.cli.reference import batches, is_table, open_columns, take_profile
+    from driftlead.monitor import MonitorSettings
+    from driftlead.monitor.watch import detector_specs
+
+    settings = MonitorSettings(
+        false_alarm_every=budget.rows_per_false_alarm(false_alarm_every, rows_per_second),
+        guarantee=guarantee,
+        window=window,
+        delta=delta,
+        seed=seed,
+    )
     with progress_bar() as bar:
+        profile = take_profile(reference, columns.split(",") if columns else None, bar)
+        rows = None
+        if is_table(reference):
+            rows = np.concatenate(list(batches(open_columns(reference, profile), profile)))
+        settings = settings.for_rows(profile)
         calibration = budget.calibrate(
             profile,
             rows,
-            false_alarm_every=false_alarm_every,
-            rows_per_second=rows_per_second,
-            detectors=[
-                budget.page_hinkley(delta),
-                budget.incremental_ks(window),
-                budget.nmddm(window),
-            ],
-            guarantee=guarantee,
+            false_alarm_every=settings.false_alarm_every,
+            detectors=detector_specs(settings),
+            guarantee=settings.guarantee,
             seed=seed,
             progress=bar,
         )
     if output is not None:
-        state.save(output, "calibration", 1, calibration.to_state())
+        calibration.save(output)
     typer.echo(calibration.report(shown))

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from driftlead.cli.addresses import Calibration
 from driftlead.cli.progress import progress_bar
 
 __all__ = ["EPILOG", "Format", "replay"]
@@ -52,6 +53,7 @@ def replay(
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Simulate the dependence in the reference rows; takes longer.")
     ] = False,
+    calibration: Calibration = None,
     output: Annotated[Format, typer.Option("--format", help="How to write the outcome.")] = Format.text,
     shown: Annotated[int, typer.Option(min=1, help="Most signals listed of each episode.")] = 8,
     seed: Annotated[int, typer.Option(help="Of the random ranks of tied values.")] = 0,
@@ -60,8 +62,11 @@ def replay(
     from driftlead.cli.outcome import write_outcome
     from driftlead.cli.recorded import replay_file
     from driftlead.detectors import DETECTORS
+    from driftlead.errors import InvalidParameterError
     from driftlead.monitor import MonitorSettings
 
+    if calibrate and calibration is not None:
+        raise InvalidParameterError("--calibrate", "left out where --calibration is given", str(calibration))
     settings = MonitorSettings(
         false_alarm_every=false_alarm_every,
         window=window,
@@ -75,6 +80,7 @@ def replay(
             settings,
             columns.split(",") if columns else None,
             calibrate=calibrate,
+            calibration=calibration,
             progress=bar,
         )
     write_outcome(outcome, output.value, shown)

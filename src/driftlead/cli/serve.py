@@ -9,6 +9,7 @@ import typer
 from driftlead.cli.addresses import (
     ApiKey,
     Budget,
+    Calibration,
     Folder,
     Host,
     MetricsHost,
@@ -52,11 +53,12 @@ def serve(
     folder: Folder = None,
     false_alarm_every: Budget = 1e6,
     window: Window = 500,
+    calibration: Calibration = None,
     api_key: ApiKey = None,
 ) -> None:
     """Serve a model by the Open Inference Protocol V2, and say when it drifts."""
+    from driftlead.cli.reference import load_calibration, load_profile
     from driftlead.monitor import MonitorSettings
-    from driftlead.reference import ReferenceProfile
     from driftlead.service import create_app
     from driftlead.service.host import Watched
     from driftlead.service.host import host as run
@@ -64,7 +66,7 @@ def serve(
     from driftlead.service.loading import class_names, feature_names, load_predictor, watched_predictor
     from driftlead.service.process import Endpoints
 
-    profile = ReferenceProfile.load(reference)
+    profile = load_profile(reference)
     predictor = watched_predictor(
         load_predictor(
             model,
@@ -76,9 +78,11 @@ def serve(
         ),
         profile,
     )
-    settings = MonitorSettings(false_alarm_every=false_alarm_every, window=window)
+    settings, thresholds = MonitorSettings(false_alarm_every=false_alarm_every, window=window), None
+    if calibration is not None:
+        thresholds, settings = load_calibration(calibration, profile, settings)
     run(
-        Watched(predictor.name, predictor.version, profile, settings, folder),
+        Watched(predictor.name, predictor.version, profile, settings, folder, thresholds),
         Endpoints(host, port, metrics_host, metrics_port, setting=option),
         lambda monitor, registry: create_app(
             predictor,

@@ -9,6 +9,7 @@ import typer
 from driftlead.cli.addresses import (
     ApiKey,
     Budget,
+    Calibration,
     Folder,
     Host,
     MetricsHost,
@@ -51,21 +52,24 @@ def watch(
     folder: Folder = None,
     false_alarm_every: Budget = 1e6,
     window: Window = 500,
+    calibration: Calibration = None,
     api_key: ApiKey = None,
 ) -> None:
     """Watch a model that is served elsewhere, and say when it drifts."""
+    from driftlead.cli.reference import load_calibration, load_profile
     from driftlead.monitor import MonitorSettings
-    from driftlead.reference import ReferenceProfile
     from driftlead.service import Translation, create_watch_app
     from driftlead.service.host import Watched
     from driftlead.service.host import host as run
     from driftlead.service.process import Endpoints
 
-    profile = ReferenceProfile.load(reference)
+    profile = load_profile(reference)
     translation = Translation(profile, output, softmax=softmax)
-    settings = MonitorSettings(false_alarm_every=false_alarm_every, window=window)
+    settings, thresholds = MonitorSettings(false_alarm_every=false_alarm_every, window=window), None
+    if calibration is not None:
+        thresholds, settings = load_calibration(calibration, profile, settings)
     run(
-        Watched(model, version, profile, settings, folder),
+        Watched(model, version, profile, settings, folder, thresholds),
         Endpoints(host, port, metrics_host, metrics_port, setting=option),
         lambda monitor, registry: create_watch_app(
             monitor,

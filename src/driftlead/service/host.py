@@ -13,6 +13,7 @@ import prometheus_client
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
+from driftlead.calibration import Calibration
 from driftlead.errors import DriftleadError, StartupError, StateError, StorageError
 from driftlead.exporters.prometheus import MonitorCollector
 from driftlead.monitor import Monitor, MonitorSettings, StateFolder, Store
@@ -37,6 +38,8 @@ class Watched:
     settings : MonitorSettings
     folder : Path or None
         Where state, predictions, labels and episodes are kept; in memory alone without one.
+    calibration : Calibration, optional
+        Thresholds found for this profile and these settings.
     """
 
     model: str
@@ -44,6 +47,7 @@ class Watched:
     profile: ReferenceProfile
     settings: MonitorSettings
     folder: Path | None
+    calibration: Calibration | None = None
 
 
 def host(
@@ -77,7 +81,12 @@ def host(
             folder = _folder(watched.folder)
         source = {"model": watched.model, "version": watched.version}
         monitor = Monitor(
-            watched.profile, watched.settings, store=_store(watched), folder=folder, source=source
+            watched.profile,
+            watched.settings,
+            store=_store(watched),
+            folder=folder,
+            calibration=watched.calibration,
+            source=source,
         )
         stack.callback(monitor.close, drain=True)
         registry.register(MonitorCollector(monitor, model=watched.model, version=watched.version))
