@@ -120,7 +120,7 @@ def test_a_running_service_tells_it_too(tmp_path):
     assert report["episodes"] == own["episodes"]
     assert report["signals"] == own["signals"]
     assert report["history"]["series"] == own["history"]["series"]
-    with pytest.raises(DriftleadError, match=r"does not answer: .*refused"):
+    with pytest.raises(DriftleadError, match=r"does not answer \(.*refused\): start the service"):
         collect(site.url)
 
 

@@ -35,6 +35,13 @@ SECTIONS: Mapping[str, frozenset[str]] = {
 #: Variables with the prefix that are no settings.
 SWITCHES = frozenset({"DRIFTLEAD_REQUIRE_SERVERS"})
 
+#: What a value must be that is of another kind, in words of its user; pydantic speaks of parsing.
+_KINDS = {
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "must be a whole number"),
+    **dict.fromkeys(("float_parsing", "float_type"), "must be a number"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "must be true or false"),
+}
+
 S = TypeVar("S", bound=BaseModel)
 
 
@@ -279,7 +286,9 @@ def _explain(
             context = item["ctx"]
             tag = context["discriminator"].strip("'")
             return f"{subject}.{tag} must be one of {context['expected_tags']}, got {context['tag']!r}"
-    rule = item["msg"].replace("Input should be", "must be").replace("Input should", "must")
+    rule = _KINDS.get(item["type"]) or (
+        item["msg"].replace("Input should be", "must be").replace("Input should", "must")
+    )
     return f"{subject} {rule}, got {item['input']!r}"
 
 

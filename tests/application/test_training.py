@@ -231,7 +231,7 @@ def test_variables_reach_the_script(run, monkeypatch):
     monkeypatch.setenv("DRIFTLEAD_TRAINING__EPOCHS", "none")
     answer = run("")
     assert answer.exit_code == 2
-    assert "DRIFTLEAD_TRAINING__EPOCHS (training.epochs) must be a valid integer" in answer.stderr
+    assert "DRIFTLEAD_TRAINING__EPOCHS (training.epochs) must be a whole number" in answer.stderr
 
 
 def test_control_c_stops_cleanly_while_training(tmp_path):

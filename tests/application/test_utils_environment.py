@@ -107,12 +107,16 @@ def test_what_belongs_to_others_is_left_alone(read):
         ("fruit: {kind: plum}", {}, "fruit.kind must be one of 'apple', 'pear', got 'plum'"),
         ("fruit: {kind: pear}", {}, "fruit.stem is missing"),
         ("fruit: {stem: 1}", {}, "fruit.kind is missing"),
-        ("fruit: {kind: pear, stem: x}", {}, "fruit.stem must be a valid number, .*, got 'x'"),
+        ("fruit: {kind: pear, stem: x}", {}, "fruit.stem must be a number, got 'x'"),
         ("server: 3", {}, "server must be a valid dictionary .*, got 3"),
         ("[1]", {}, "must hold `key: value` lines, got a list"),
         ("server:\n  port: 1\n  port: 2", {}, "line 3: not valid YAML: key 'port' is written twice"),
         ("server: {port: 1", {}, "line 1: not valid YAML: .*"),
-        ("", {"SERVER__PORT": "x"}, r"DRIFTLEAD_SERVER__PORT \(server.port\) must be a valid integer.*'x'"),
+        (
+            "",
+            {"SERVER__PORT": "x"},
+            r"DRIFTLEAD_SERVER__PORT \(server.port\) must be a whole number, got 'x'",
+        ),
         ("", {"SERVER__TAGS": "[a"}, r"DRIFTLEAD_SERVER__TAGS is not valid YAML: '\[a'"),
         (
             "",

@@ -96,3 +96,25 @@ def test_a_reader_that_leaves_is_no_error(recorded):
     os.close(writer)
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (141, "")
+
+
+def test_what_is_given_wrongly_is_told_in_one_line_with_the_option(run, recorded, tmp_path):
+    (tmp_path / "bad.pt").write_text("no model")
+    profile = tmp_path / "reference.state"
+    assert run("profile", recorded["reference"], "--columns", "a,b", "-o", profile).exit_code == 0
+    for command, complaint in (
+        (
+            ("watch", "-r", recorded["reference"], "--model", "m"),
+            "must be a profile (driftlead profile",
+        ),
+        (
+            ("report", "http://127.0.0.1:9", "-o", tmp_path / "r.pdf"),
+            "--format must be one of html",
+        ),
+        (("report", "http://127.0.0.1:9", "-o", tmp_path / "r.md"), "refused): start the service"),
+        (("serve", tmp_path / "bad.pt", "-r", profile), "reading zip archive: not a ZIP archive\n"),
+    ):
+        refused = run(*command)
+        assert refused.exit_code == 2
+        assert complaint in refused.stderr
+        assert refused.stderr.count("\n") == 1

@@ -188,7 +188,7 @@ def test_a_folder_belongs_to_one_monitor(tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_is_counted_and_harms_nothing(
-    begun, profile, settings, rng, tmp_path
+    begun, profile, settings, rng, tmp_path, caplog
 ):
     (tmp_path / "file").write_text("in the way")
     monitor = begun(profile, settings, tmp_path / "file" / "state")
@@ -198,6 +198,10 @@ def test_a_folder_that_cannot_be_written_is_counted_and_harms_nothing(
     assert snapshot.rows == 700
     assert snapshot.saved_at is None
     assert snapshot.errors["state"] >= 1
+    failed = [record for record in caplog.records if record.getMessage().startswith("monitoring failed")]
+    assert len(failed) == 1
+    assert str(tmp_path / "file") in failed[0].getMessage()
+    assert not failed[0].exc_info
 
 
 def test_settings_of_state_are_checked():

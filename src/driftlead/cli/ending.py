@@ -6,11 +6,13 @@ import os
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from inspect import Parameter, signature
+from typing import Any, NoReturn
 
 import typer
 
-from driftlead.errors import DriftleadError
+from driftlead.cli.addresses import option
+from driftlead.errors import DriftleadError, InvalidParameterError
 
 __all__ = ["CONTROL_C", "FAILED", "PIPE_CLOSED", "ending_well"]
 
@@ -25,6 +27,10 @@ PIPE_CLOSED = 141
 def ending_well(command: Callable[..., None]) -> Callable[..., None]:
     """Make a command end with an exit code and at most one line, whatever it raises on purpose."""
 
+    def fail(error: Exception) -> NoReturn:
+        typer.echo(f"driftlead {command.__name__}: {_in_one_line(error)}", err=True)
+        raise typer.Exit(FAILED) from None
+
     @wraps(command)
     def run(*arguments: Any, **options: Any) -> None:
         try:
@@ -36,9 +42,13 @@ def ending_well(command: Callable[..., None]) -> Callable[..., None]:
             # What is still in the buffer would fail again when Python ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(PIPE_CLOSED) from None
+        except InvalidParameterError as error:
+            parameter = signature(command).parameters.get(error.parameter)
+            if parameter is not None and parameter.default is not Parameter.empty:
+                error = InvalidParameterError(option(error.parameter), error.rule, error.value)
+            fail(error)
         except (DriftleadError, OSError) as error:
-            typer.echo(f"driftlead {command.__name__}: {_in_one_line(error)}", err=True)
-            raise typer.Exit(FAILED) from None
+            fail(error)
 
     return run
 

@@ -38,7 +38,7 @@ def report(
     hours: Annotated[
         float | None, typer.Option(min=0, help="Only the latest hours; by default all that is known.")
     ] = None,
-    form: Annotated[
+    format: Annotated[
         ReportFormat | None, typer.Option("--format", help="By default what the file's name ends with.")
     ] = None,
 ) -> None:
@@ -46,5 +46,5 @@ def report(
     from driftlead.report import write_report
 
     since = None if hours is None else time.time() - 3600 * hours
-    write_report(source, output, format=None if form is None else form.value, since=since)
+    write_report(source, output, format=None if format is None else format.value, since=since)
     typer.echo(str(output))

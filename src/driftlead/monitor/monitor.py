@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections import Counter
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from driftlead.calibration import Calibration
-from driftlead.errors import InvalidDataError, InvalidParameterError, StateError
+from driftlead.errors import InvalidDataError, InvalidParameterError, StateError, StorageError
 from driftlead.monitor.baseline import Baseline, Collection
 from driftlead.monitor.callbacks import Callback
 from driftlead.monitor.detection import Detection
@@ -680,8 +681,14 @@ class Monitor:
             first = self._errors[where] == 1
         if first:
             # Once per place: a fault that repeats with every row must not flood the log.
-            _log.exception(
-                "monitoring failed in %s; serving goes on, further failures are only counted", where
+            error = sys.exception()
+            # A disk or a database that refuses is no fault of ours: its reason says all, a traceback nothing.
+            outside = isinstance(error, (StateError, StorageError, OSError))
+            _log.error(
+                "monitoring failed in %s%s; serving goes on, further failures are only counted",
+                where,
+                f" ({error})" if outside else "",
+                exc_info=not outside,
             )
 
 

@@ -127,7 +127,11 @@ def _ask(url: str) -> dict[str, Any]:
     except HTTPError as error:
         raise DriftleadError(f"{url} answers with {error.code} {error.reason}") from None
     except (URLError, OSError, ValueError) as error:
-        raise DriftleadError(f"{url} does not answer: {getattr(error, 'reason', error)}") from None
+        reason = getattr(error, "reason", error)
+        reason = getattr(reason, "strerror", None) or reason
+        raise DriftleadError(
+            f"{url} does not answer ({reason}): start the service, or give the address it tells at its start"
+        ) from None
     if not isinstance(document, dict):
         raise DriftleadError(f"{url} is no driftlead service")
     return document

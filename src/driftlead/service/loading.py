@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import inspect
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -168,7 +169,7 @@ def _from_file(path: Path) -> tuple[Function, tuple[int, ...] | None]:
                 return _of_module(torch.jit.load(path, map_location="cpu").eval()), None  # type: ignore[no-untyped-call]
             program = torch.export.load(path)
     except Exception as error:
-        raise DriftleadError(f"{path} is no file of {written}: {_first_line(error)}") from None
+        raise DriftleadError(f"{path} is no file of {written}: {_first_sentence(error)}") from None
     example = program.example_inputs[0][0] if program.example_inputs else None
     return _of_module(program.module()), None if example is None else tuple(example.shape[1:])
 
@@ -187,6 +188,11 @@ def _softmaxed(function: Function) -> Function:
     from scipy.special import softmax
 
     return lambda rows: softmax(np.asarray(function(rows), dtype=np.float64), axis=1)
+
+
+def _first_sentence(error: Exception) -> str:
+    """Of PyTorch's reasons, which go on about what may have happened, and begin with lines of its source."""
+    return re.sub(r"^\[[^]]*\][ .]*", "", _first_line(error)).partition(". ")[0]
 
 
 def _first_line(error: Exception) -> str:
