@@ -425,7 +425,7 @@ def delay(n: int = 5_000, budget: int = 10_000, runs: int = 400, wait: int = 2_0
             reference, start = before(rng, (n, 40)), int(rng.integers(500, 800))
             stream = np.concatenate([before(rng, (start, 40)), after(rng, (wait, 40))])
             traces = {"oracle": cusum(likelihood(stream)) > oracle}
-            for detector, test, _ in detectors(budget, reference, run):
+            for detector, test in detectors(budget, reference, run):
                 traces[detector] = test.update_many(stream).alarm
             for detector, alarm in traces.items():
                 early = alarm[:start].any(axis=0)
