@@ -215,7 +215,17 @@ def test_the_first_tensor_of_what_a_layer_answers_is_watched(answer, images):
 
 
 @pytest.mark.parametrize(
-    "answer", [None, "text", (), {}, torch.tensor(1.0), torch.zeros(7, 0), torch.zeros(7, 2).to_sparse()]
+    "answer",
+    [
+        None,
+        "text",
+        (),
+        {},
+        torch.tensor(1.0),
+        torch.zeros(7, 0),
+        torch.zeros(7, 2).to_sparse(),
+        torch.zeros(7, 2, dtype=torch.complex64),
+    ],
 )
 def test_what_cannot_be_watched_is_missing_and_counted(answer, images, caplog):
     network = nn.Sequential(Parts())
@@ -357,6 +367,18 @@ def test_a_compiled_network_is_watched_without_a_break(network, images, order, f
         watched.remove()
         compiled(images)
         assert np.isnan(taken(watched, rows=7)).all()
+
+
+def test_a_compiled_network_reduces_large_outputs_without_a_break(
+    network, images, monkeypatch, fresh_compiler
+):
+    monkeypatch.setattr(hooks, "LARGEST_KEPT", 0)
+    with watch(network, [Layer("0", units=4, projection=3)]) as watched, torch.no_grad():
+        network(images)
+        expected = taken(watched)
+        torch.compile(network, backend="eager", fullgraph=True)(images)
+        close(taken(watched), expected)
+        assert watched.errors == {"0": 0}
 
 
 def test_a_network_that_was_compiled_unwatched_says_what_to_do(network, images, fresh_compiler):
@@ -513,6 +535,8 @@ def test_threads_do_not_see_each_other(network, images):
         (["nope"], r"layers must be among the network's layers \(0, 1, 2, 3\), got 'nope'"),
         ([""], "layers must be among"),
         (["0", "0"], "layers must be without repetition"),
+        ("03", "layers must be a sequence of names or Layers, got '03'"),
+        ([0], r"layers must be a sequence of names or Layers, got \[0\]"),
     ],
 )
 def test_bad_layers_are_refused(network, layers, message):

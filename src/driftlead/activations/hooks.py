@@ -49,7 +49,8 @@ def watch(module: nn.Module, layers: Sequence[str | Layer]) -> ActivationWatch:
     Raises
     ------
     InvalidParameterError
-        When a layer does not exist, is named twice, or is TorchScript, which calls no hooks.
+        When a layer does not exist, is named twice, or is TorchScript, which calls no hooks; when ``layers``
+        is a single name.
 
     Notes
     -----
@@ -58,7 +59,8 @@ def watch(module: nn.Module, layers: Sequence[str | Layer]) -> ActivationWatch:
     until its columns are computed.
 
     Watch a network before `torch.compile`: what is compiled without hooks does not call them later. A
-    captured CUDA graph replays without calling any.
+    captured CUDA graph replays without calling any. A pass belongs to the thread that runs it:
+    `torch.nn.DataParallel` over several GPUs runs threads of its own, whose passes nobody takes.
 
     Examples
     --------
@@ -106,6 +108,9 @@ class ActivationWatch:
     def __init__(self, module: nn.Module, layers: Sequence[str | Layer]) -> None:
         # A compiled network wraps the one that was written, whose names are those that people know.
         module = getattr(module, "_orig_mod", module)
+        # One name is a sequence of names too, of a letter each.
+        if isinstance(layers, str) or not all(isinstance(layer, str | Layer) for layer in layers):
+            raise InvalidParameterError("layers", "a sequence of names or Layers", layers)
         self._layers = tuple(Layer(layer) if isinstance(layer, str) else layer for layer in layers)
         self.signals: tuple[Signal, ...] = tuple(s for layer in self._layers for s in layer.signals)
         modules = _find_modules(module, [layer.name for layer in self._layers])

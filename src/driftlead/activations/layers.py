@@ -97,8 +97,10 @@ class Layer:
         Raises
         ------
         InvalidDataError
-            When the output has another number of units, or none.
+            When the output has another number of units, or none, or holds complex numbers.
         """
+        if output.is_complex():
+            raise InvalidDataError(f"layer {self.name!r} must put out real numbers, got {output.dtype}")
         values = output if output.dtype is torch.float64 else output.float()
         columns = []
         if self.moments:
@@ -148,9 +150,15 @@ def _multiply(units: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
         return units @ directions
 
 
-@lru_cache(maxsize=64)
+# Drawn by NumPy, which a compiler cannot follow.
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _directions(width: int, count: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """Draw a Gaussian matrix of shape (width, count), the same in every process and on every device."""
+    """Return a Gaussian matrix of shape (width, count), the same in every process and on every device."""
+    return _drawn(width, count, dtype, device)
+
+
+@lru_cache(maxsize=64)
+def _drawn(width: int, count: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
     # From raw bits: NumPy and PyTorch promise no normal stream across versions, but PCG64's bits are fixed.
     bits = np.random.PCG64(0).random_raw(width * count) >> np.uint64(11)
     normal = ndtri((bits + 0.5) * 2.0**-53).reshape(width, count)
