@@ -51,6 +51,17 @@ def test_labels_of_all_rows_of_a_request(service):
     assert single.json()["duplicate"] == 1
 
 
+def test_a_request_that_is_called_like_a_row_of_another_mixes_no_labels(service):
+    several = tensor([[3, 0, 0], [0, 3, 0]], shape=[2, 3])
+    assert service.infer({**several, "id": "A"}).status_code == 200
+    assert service.infer({**several, "id": "A"}).status_code == 200  # sent again, as clients do
+    assert service.infer({**tensor([0, 0, -3]), "id": "A/0"}).status_code == 200
+    told = service.request("POST", "/feedback", json=[{"id": "A", "labels": [1, 1]}])
+    assert told.json() == {"matched": 1, "late": 0, "duplicate": 0, "unmatched": 1}
+    assert service.monitor.snapshot().labels.metrics["accuracy"] == 1.0
+    assert service.monitor.snapshot().dropped_predictions["same_id"] == 1
+
+
 def test_labels_by_name_of_class(service):
     ask(service)
     assert service.request("POST", "/feedback", json={"id": "r1", "label": "high"}).json()["matched"] == 1

@@ -85,7 +85,7 @@ def check_room_again(store: SqlStore, done: list[list[str]], failed: list[str]) 
     for ids in done:
         assert len(store.add_labels(ids, np.ones(len(ids)), received_at=1.0)) == len(ids)
     assert store.add_labels(failed, np.ones(len(failed)), received_at=1.0).unmatched == len(failed)
-    assert store.add_predictions(predicted(failed, columns=20)) == len(failed)
+    assert store.add_predictions(predicted(failed, columns=20)).new == len(failed)
     assert len(store.join_waiting()) == len(failed)
 
 

@@ -16,7 +16,7 @@ def values(*numbers: float) -> np.ndarray:
 
 def test_a_label_meets_its_prediction(store):
     batch = predicted(["a", "b", "c"])
-    assert store.add_predictions(batch) == 3
+    assert store.add_predictions(batch).new == 3
     joined = store.add_labels(["c", "a"], values(2, 0), received_at=2000.0)
     assert joined.ids == ("c", "a")
     np.testing.assert_array_equal(joined.made_at, batch.made_at[[2, 0]])
@@ -27,7 +27,7 @@ def test_a_label_meets_its_prediction(store):
 
 
 def test_nothing_is_nothing(store):
-    assert store.add_predictions(predicted([])) == 0
+    assert store.add_predictions(predicted([])).new == 0
     joined = store.add_labels([], values(), received_at=2000.0)
     assert len(joined) == 0
     assert joined.outputs.shape == (0, 0)
@@ -50,12 +50,28 @@ def test_the_first_of_two_labels_in_one_call_stands(store):
     np.testing.assert_array_equal(store.join_waiting().labels, [4.0])
 
 
-def test_the_first_prediction_of_an_id_stands(store):
-    store.add_predictions(predicted(["a"], columns=2))
-    assert store.add_predictions(predicted(["b", "a", "b"], columns=3)) == 1
-    np.testing.assert_array_equal(
-        store.add_labels(["a"], values(1), received_at=2000.0).outputs, predicted(["a"], columns=2).outputs
-    )
+def test_what_is_sent_twice_is_one_prediction(store):
+    batch = predicted(["a", "b"])
+    assert store.add_predictions(batch) == (2, 0)
+    assert store.add_predictions(batch) == (0, 0)
+    elsewhere = PredictionBatch(["b", "a"], batch.made_at + 9, batch.outputs[::-1] * np.float32(1 + 1e-6))
+    assert store.add_predictions(elsewhere) == (0, 0)
+    joined = store.add_labels(["a", "b"], values(1, 0), received_at=2000.0)
+    np.testing.assert_array_equal(joined.outputs, batch.outputs)
+    np.testing.assert_array_equal(joined.made_at, batch.made_at)
+
+
+def test_a_label_of_an_id_that_two_predictions_have_is_joined_to_neither(store):
+    store.add_labels(["waiting"], values(1), received_at=500.0)
+    store.add_predictions(predicted(["a", "labelled"], columns=2))
+    assert store.add_labels(["labelled"], values(1), received_at=2000.0).ids == ("labelled",)
+    batch = predicted(["b", "a", "b", "waiting", "waiting", "c", "labelled"], columns=3)
+    assert store.add_predictions(batch) == (3, 4)
+    assert store.add_predictions(predicted(["d", "e", "b"])) == (2, 1)
+    joined = store.add_labels(["a", "b", "c", "labelled"], values(1, 2, 0, 0), received_at=2000.0)
+    assert (joined.ids, joined.unmatched, joined.duplicate, joined.damaged) == (("c",), 2, 1, ())
+    assert len(store.join_waiting()) == 0
+    assert store.add_labels(["a", "b", "waiting"], values(1, 2, 0), received_at=2001.0).duplicate == 3
 
 
 def test_a_label_waits_for_its_prediction(store):

@@ -53,7 +53,7 @@ def test_a_database_of_the_first_revision_loses_nothing(connection, store):
     connection.rollback()
 
     batch = predicted([f"id {number}" for number in range(1000)])
-    assert store.add_predictions(batch) == 0
+    assert store.add_predictions(batch).new == 0
     assert current_revision(connection) == HEAD
     waiting = store.join_waiting()
     assert (waiting.ids, waiting.labels.tolist()) == (("id 4",), [1.5])
@@ -118,7 +118,7 @@ def test_replicas_that_start_together_migrate_once(make_store):
 
     def start(number: int) -> int:
         barrier.wait()
-        return stores[number].add_predictions(predicted([f"id {number}"]))
+        return stores[number].add_predictions(predicted([f"id {number}"])).new
 
     with ThreadPoolExecutor(len(stores)) as pool:
         assert list(pool.map(start, range(len(stores)))) == [1] * len(stores)

@@ -56,5 +56,5 @@ def test_a_database_that_is_made_anew_is_migrated_anew(server):
         other.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     with pytest.raises(StorageError, match="does not exist"):
         store.add_predictions(predicted(["a"]))
-    assert store.add_predictions(predicted(["a"])) == 1
+    assert store.add_predictions(predicted(["a"])).new == 1
     store.close()

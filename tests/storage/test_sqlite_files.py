@@ -25,7 +25,7 @@ def aside(path: Path) -> list[str]:
 def test_a_file_that_is_no_database_is_set_aside(path, file_store, caplog):
     path.parent.mkdir()
     path.write_bytes(b"no database" * 1000)
-    assert file_store.add_predictions(predicted(["a"])) == 1
+    assert file_store.add_predictions(predicted(["a"])).new == 1
     (name,) = aside(path)
     assert path.with_name(name).read_bytes() == b"no database" * 1000
     assert name.startswith("store.db.corrupt-20")
@@ -41,7 +41,7 @@ def test_a_damaged_file_is_set_aside_by_whoever_meets_the_damage(path, file_stor
     path.write_bytes(content[:half] + (b"\xff" * half if damage == "pages" else b""))
     other = SqlStore(f"sqlite:///{path}", model="digits", version="1")
     ids = [f"new {number}" for number in range(2000)]
-    assert file_store.add_predictions(predicted(ids)) == 2000
+    assert file_store.add_predictions(predicted(ids)).new == 2000
     assert len(other.add_labels(ids, np.ones(2000), received_at=1.0)) == 2000
     other.close()
     assert len(aside(path)) == 1
@@ -53,7 +53,7 @@ def test_a_file_that_another_process_set_aside_is_left(path, file_store, caplog)
     other = SqlStore(f"sqlite:///{path}", model="digits", version="1")
     other.open()
     path.rename(path.with_name("store.db.corrupt-by-another"))
-    assert file_store.add_predictions(predicted(["a"])) == 1
+    assert file_store.add_predictions(predicted(["a"])).new == 1
     assert other.add_labels(["a"], np.ones(1), received_at=1.0).ids == ("a",)
     other.close()
     with sqlite3.connect(path) as new:
@@ -77,7 +77,7 @@ def test_of_two_that_meet_the_same_damage_the_second_leaves_the_new_file(path):
 def test_an_empty_file_becomes_a_database(path, file_store):
     path.parent.mkdir()
     path.touch()
-    assert file_store.add_predictions(predicted(["a"])) == 1
+    assert file_store.add_predictions(predicted(["a"])).new == 1
     assert aside(path) == []
 
 
@@ -92,7 +92,7 @@ def test_another_process_that_writes_for_long_is_reported(path, monkeypatch):
     assert store.episodes() == [], "readers need not wait"
     other.execute("ROLLBACK")
     other.close()
-    assert store.add_predictions(predicted(["a"])) == 1
+    assert store.add_predictions(predicted(["a"])).new == 1
     store.close()
 
 

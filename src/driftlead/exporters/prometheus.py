@@ -133,7 +133,7 @@ class MonitorCollector(Collector):
         )
         yield self._counters(
             "predictions_dropped",
-            "Predictions that never reached the store, by reason.",
+            "Predictions that no label will find, by reason.",
             "reason",
             snapshot.dropped_predictions,
         )

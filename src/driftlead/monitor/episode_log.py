@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from driftlead.errors import InvalidParameterError
+from driftlead.errors import InvalidDataError, InvalidParameterError
 from driftlead.monitor.callbacks import Callbacks
 from driftlead.monitor.episode import Episode, EpisodeEvent
 from driftlead.monitor.recorder import Recorder
-from driftlead.monitor.records import is_id
+from driftlead.monitor.records import EpisodeRecord, is_id
 
 __all__ = ["EpisodeLog"]
 
@@ -28,6 +28,8 @@ class EpisodeLog:
         What tells this monitor from others in messages.
     replica : str or None
         Whose episodes these are, over restarts; None where nothing is known of a process before.
+    on_error : callable
+        Called with the name of the place, inside the ``except`` block of each failure.
 
     Attributes
     ----------
@@ -37,7 +39,12 @@ class EpisodeLog:
     """
 
     def __init__(
-        self, recorder: Recorder, webhooks: Sequence[str], source: Mapping[str, str], replica: str | None
+        self,
+        recorder: Recorder,
+        webhooks: Sequence[str],
+        source: Mapping[str, str],
+        replica: str | None,
+        on_error: Callable[[str], None],
     ) -> None:
         self.callbacks = Callbacks()
         self.opened = 0
@@ -45,6 +52,7 @@ class EpisodeLog:
         self._webhooks = tuple(webhooks)
         self._source = dict(source)
         self._replica = replica
+        self._on_error = on_error
         self._lock = threading.Lock()
 
     def keep(self, events: Sequence[EpisodeEvent]) -> None:
@@ -83,7 +91,7 @@ class EpisodeLog:
     def get(self, episode_id: str) -> Episode | None:
         """Return an episode that no tracker holds, as it will be kept; raises as the store does."""
         record = self._recorder.episode(episode_id) if is_id(episode_id) else None
-        return None if record is None else Episode.from_record(record)
+        return next(self._readable([] if record is None else [record]), None)
 
     def latest(self, limit: int, current: Sequence[Episode]) -> list[Episode]:
         """Return the latest episodes, newest first; ``current`` are the open ones as they stand.
@@ -93,7 +101,7 @@ class EpisodeLog:
         StorageError
             The store does not answer.
         """
-        kept = [Episode.from_record(record) for record in self._recorder.episodes(limit)]
+        kept = self._readable(self._recorder.episodes(limit))
         known = {episode.id: episode for episode in [*kept, *map(self._owned, current)]}
         newest_first = sorted(known.values(), key=lambda each: (each.opened_at, each.id), reverse=True)
         return newest_first[:limit]
@@ -108,11 +116,18 @@ class EpisodeLog:
         """
         if self._replica is None:
             return
-        for record in self._recorder.episodes(_MOST_LOST, unresolved=True):
-            episode = Episode.from_record(record)
+        for episode in self._readable(self._recorder.episodes(_MOST_LOST, unresolved=True)):
             if episode.replica == self._replica and episode.id not in held:
                 ended = episode.resolve(now, episode.last_alarm_row, "lost")
                 self.keep([EpisodeEvent("resolved", now, ended)])
+
+    def _readable(self, records: Sequence[EpisodeRecord]) -> Iterator[Episode]:
+        """Restore episodes; one that is damaged in the store takes no other with it."""
+        for record in records:
+            try:
+                yield Episode.from_record(record)
+            except InvalidDataError:
+                self._on_error("episodes")
 
     def _owned(self, episode: Episode) -> Episode:
         return episode if episode.replica is not None else replace(episode, replica=self._replica)

@@ -129,6 +129,7 @@ class Feedback:
             # Labelled at once: their predictions are still on their way to the store.
             self._recorder.flush()
         joined = self._recorder.store.add_labels(names, values, now)
+        self._recorder.count_damaged(joined.damaged)
         late = int(self._is_late(joined, now).sum())
         with self._lock:
             events = self._measure(joined, now)
@@ -147,6 +148,7 @@ class Feedback:
         events: list[EpisodeEvent] = []
         for _ in range(_MOST_JOINS):
             joined = self._recorder.store.join_waiting()
+            self._recorder.count_damaged(joined.damaged)
             if not len(joined):
                 break
             with self._lock:

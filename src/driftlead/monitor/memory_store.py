@@ -10,14 +10,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead.monitor.records import EpisodeRecord, JoinedLabels, Notification, PredictionBatch
+from driftlead.monitor.records import (
+    EpisodeRecord,
+    JoinedLabels,
+    KeptPredictions,
+    Notification,
+    PredictionBatch,
+    same_outputs,
+)
 
 __all__ = ["MemoryStore"]
 
 
 class _Prediction(NamedTuple):
     made_at: float
-    outputs: NDArray[np.float32]
+    outputs: NDArray[np.float32] | None  # None where different predictions have the id
 
 
 class MemoryStore:
@@ -35,7 +42,7 @@ class MemoryStore:
     >>> store = MemoryStore()
     >>> scores = np.array([[0.9, 0.1]], dtype=np.float32)
     >>> store.add_predictions(PredictionBatch(["a"], np.array([0.0]), scores))
-    1
+    KeptPredictions(new=1, same_id=0)
     >>> joined = store.add_labels(["a", "b"], np.array([0.0, 1.0]), received_at=5.0)
     >>> joined.ids, joined.unmatched
     (('a',), 1)
@@ -51,19 +58,23 @@ class MemoryStore:
         self._notifications: dict[int, tuple[Notification, float]] = {}
         self._next_notification = 1
 
-    def add_predictions(self, batch: PredictionBatch) -> int:
-        """Keep predictions; return how many were new."""
+    def add_predictions(self, batch: PredictionBatch) -> KeptPredictions:
+        """Keep predictions. The same once more changes nothing; another one of a known id spoils both."""
         with self._lock:
-            new = 0
+            new = same_id = 0
             for name, made_at, outputs in zip(batch.ids, batch.made_at, batch.outputs, strict=True):
-                if name not in self._predictions:
+                known = self._predictions.get(name)
+                if known is None:
                     self._predictions[name] = _Prediction(float(made_at), outputs)
                     new += 1
+                elif known.outputs is None or not same_outputs(known.outputs, outputs):
+                    self._predictions[name] = known._replace(outputs=None)
+                    same_id += 1
             while len(self._predictions) > self.capacity:
                 oldest = next(iter(self._predictions))
                 del self._predictions[oldest]
                 self._labelled.discard(oldest)
-            return new
+            return KeptPredictions(new, same_id)
 
     def add_labels(self, ids: Sequence[str], labels: NDArray[np.float64], received_at: float) -> JoinedLabels:
         """Keep labels, and join them to their predictions."""
@@ -75,7 +86,10 @@ class MemoryStore:
                     duplicate += 1
                 elif name in self._predictions:
                     self._labelled.add(name)
-                    matched[name] = float(label)
+                    if self._predictions[name].outputs is None:
+                        unmatched += 1
+                    else:
+                        matched[name] = float(label)
                 else:
                     self._waiting[name] = float(label)
                     unmatched += 1
@@ -148,17 +162,18 @@ class MemoryStore:
     def close(self) -> None:
         """Let go of nothing."""
 
-    def _joined(self, found: dict[str, float], duplicate: int = 0, unmatched: int = 0) -> JoinedLabels:
-        predictions = [self._predictions[name] for name in found]
-        width = max((len(each.outputs) for each in predictions), default=0)
+    def _joined(self, labels: dict[str, float], duplicate: int = 0, unmatched: int = 0) -> JoinedLabels:
+        known = {name: self._predictions[name] for name in labels}
+        found = {name: each.outputs for name, each in known.items() if each.outputs is not None}
+        width = max(map(len, found.values()), default=0)
         outputs = np.full((len(found), width), np.nan, dtype=np.float32)
-        for row, prediction in zip(outputs, predictions, strict=True):
-            row[: len(prediction.outputs)] = prediction.outputs
+        for row, given in zip(outputs, found.values(), strict=True):
+            row[: len(given)] = given
         return JoinedLabels(
             ids=tuple(found),
-            made_at=np.array([each.made_at for each in predictions]),
+            made_at=np.array([known[name].made_at for name in found]),
             outputs=outputs,
-            labels=np.array(list(found.values())),
+            labels=np.array([labels[name] for name in found]),
             own=np.ones(len(found), dtype=np.bool_),
             duplicate=duplicate,
             unmatched=unmatched,

@@ -139,7 +139,7 @@ class Monitor:
             self._keeper.save,
         )
         replica = folder.replica if folder is not None else None
-        self._log = EpisodeLog(self._recorder, webhooks, source or {}, replica)
+        self._log = EpisodeLog(self._recorder, webhooks, source or {}, replica, self._count_error)
         self._feedback = Feedback(profile, self.settings, self._recorder, self._count_error, self._log.keep)
         self._quality_history = History(
             len(QUALITY_COLUMNS), "latest", every_seconds=self.settings.save_every_seconds

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftlead.errors import StorageError
-from driftlead.monitor.records import EpisodeRecord, PredictionBatch, Store, is_id
+from driftlead.monitor.records import EpisodeRecord, KeptPredictions, PredictionBatch, Store, is_id
 
 __all__ = ["Recorder"]
 
@@ -76,7 +76,9 @@ class Recorder:
         self._waiting_ids: set[str] = set()
         self._episodes: dict[str, EpisodeRecord] = {}
         self._messages: dict[str, list[tuple[str, dict[str, Any]]]] = {}
-        self._dropped: Counter[str] = Counter(buffer_full=0, invalid=0, refused=0, closed=0)
+        self._dropped: Counter[str] = Counter(
+            buffer_full=0, invalid=0, refused=0, closed=0, same_id=0, damaged=0
+        )
         self._lock = threading.Lock()
         self._writing = threading.RLock()
         self._wake = threading.Event()
@@ -89,7 +91,7 @@ class Recorder:
 
     @property
     def dropped(self) -> dict[str, int]:
-        """Predictions that were not kept, by reason."""
+        """Predictions that no label will find, by reason."""
         with self._lock:
             return dict(self._dropped)
 
@@ -97,6 +99,18 @@ class Recorder:
         """Whether any of these predictions waits here."""
         with self._lock:
             return not self._waiting_ids.isdisjoint(ids)
+
+    def count_damaged(self, ids: Sequence[str]) -> None:
+        """Count predictions that the store could not read."""
+        with self._lock:
+            first = bool(ids) and not self._dropped["damaged"]
+            self._dropped["damaged"] += len(ids)
+        if first:
+            _log.error(
+                "the prediction %.100s or its label is damaged in the database and left out; "
+                "further ones are only counted",
+                ids[0],
+            )
 
     def offer(self, ids: Sequence[str], scores: NDArray[np.float32], made_at: float) -> None:
         """Take predictions to be kept, all of one request.
@@ -253,8 +267,9 @@ class Recorder:
             np.concatenate([batch.made_at for batch in batches]),
             np.concatenate([batch.outputs for batch in batches]),
         )
+        kept = KeptPredictions()
         try:
-            self.store.add_predictions(whole)
+            kept = self.store.add_predictions(whole)
         except StorageError:
             raise
         except Exception:
@@ -267,6 +282,7 @@ class Recorder:
             with self._lock:
                 self._dropped["refused"] += len(whole)
         with self._lock:
+            self._dropped["same_id"] += kept.same_id
             for _ in range(min(len(batches), len(self._waiting))):
                 written = self._waiting.popleft()
                 self._waiting_rows -= len(written)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,12 @@ __all__ = [
     "LONGEST_ID",
     "EpisodeRecord",
     "JoinedLabels",
+    "KeptPredictions",
     "Notification",
     "PredictionBatch",
     "Store",
     "is_id",
+    "same_outputs",
 ]
 
 LONGEST_ID = 300
@@ -65,6 +67,33 @@ class PredictionBatch:
         return len(self.ids)
 
 
+def same_outputs(one: NDArray[np.float32], two: NDArray[np.float32]) -> bool:
+    """Whether a request that was sent twice gave these: another processor may give other last digits.
+
+    Examples
+    --------
+    >>> same_outputs(np.float32([0.25, 0.75]), np.float32([0.25, 0.7500001]))
+    True
+    """
+    return one.shape == two.shape and bool(np.allclose(one, two, rtol=1e-4, atol=1e-6, equal_nan=True))
+
+
+class KeptPredictions(NamedTuple):
+    """What became of predictions that a store was given.
+
+    Attributes
+    ----------
+    new : int
+        Their id was not known before.
+    same_id : int
+        Their id is that of a prediction with other outputs. No label can tell which of the two it is for,
+        so that from then on it finds neither.
+    """
+
+    new: int = 0
+    same_id: int = 0
+
+
 @dataclass(frozen=True, eq=False)
 class JoinedLabels:
     """Labels that found their prediction, and how many did not.
@@ -85,7 +114,10 @@ class JoinedLabels:
         Labels of ids that had one already: they change nothing.
     unmatched : int
         Labels of predictions that are not known, or no longer. They are kept for a while, in case the
-        prediction comes after its label.
+        prediction comes after its label. Labels of an id that two different predictions have are among them,
+        and those of damaged predictions.
+    damaged : tuple of str
+        Ids whose prediction or label was found and could not be read: left out.
     """
 
     ids: tuple[str, ...]
@@ -95,6 +127,7 @@ class JoinedLabels:
     own: NDArray[np.bool_]
     duplicate: int = 0
     unmatched: int = 0
+    damaged: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -154,8 +187,8 @@ class Store(Protocol):
     changed nothing. Methods are called from several threads.
     """
 
-    def add_predictions(self, batch: PredictionBatch) -> int:
-        """Keep predictions; one whose id is known stays as it is. Return how many were new."""
+    def add_predictions(self, batch: PredictionBatch) -> KeptPredictions:
+        """Keep predictions. The same once more changes nothing; another one of a known id spoils both."""
         ...
 
     def add_labels(self, ids: Sequence[str], labels: NDArray[np.float64], received_at: float) -> JoinedLabels:

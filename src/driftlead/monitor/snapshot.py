@@ -156,7 +156,7 @@ class MonitorSnapshot:
     waiting_predictions : int
         Predictions on their way to the store.
     dropped_predictions : dict of str to int
-        Predictions that never reached it, by reason.
+        Predictions that no label will find, by reason.
     saved_at : float or None
         When the state was last saved, in seconds since the epoch.
     collecting : tuple of int, or None

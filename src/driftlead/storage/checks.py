@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from driftlead.errors import InvalidDataError, InvalidParameterError
 from driftlead.monitor.records import ID_RULE, PredictionBatch, is_id
 
-__all__ = ["check_id", "check_predictions", "first_labels"]
+__all__ = ["MOST_COLUMNS", "check_id", "check_predictions", "first_labels"]
 
-_COLUMNS = 10_000
+MOST_COLUMNS = 10_000
 
 
 def check_id(parameter: str, text: str) -> None:
@@ -26,9 +26,9 @@ def check_predictions(batch: PredictionBatch) -> None:
     _check_ids(batch.ids)
     n = len(batch.ids)
     _check_finite("made_at", batch.made_at, n)
-    if batch.outputs.ndim != 2 or len(batch.outputs) != n or not 1 <= batch.outputs.shape[1] <= _COLUMNS:
+    if batch.outputs.ndim != 2 or len(batch.outputs) != n or not 1 <= batch.outputs.shape[1] <= MOST_COLUMNS:
         raise InvalidDataError(
-            f"outputs must have shape ({n}, k) with k from 1 to {_COLUMNS}, got {batch.outputs.shape}"
+            f"outputs must have shape ({n}, k) with k from 1 to {MOST_COLUMNS}, got {batch.outputs.shape}"
         )
 
 

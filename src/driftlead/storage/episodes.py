@@ -114,11 +114,14 @@ def claim_notifications(
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
-    connection.execute(
-        update(notifications).where(columns.id.in_([row.id for row in rows])).values(due_at=now + lease)
-    )
+    bodies = {row.id: _from_json(row.body) for row in rows}
+    damaged = [id for id, body in bodies.items() if body is None]
+    connection.execute(delete(notifications).where(columns.id.in_(damaged)))
+    connection.execute(update(notifications).where(columns.id.in_(bodies)).values(due_at=now + lease))
     return [
-        Notification(row.id, row.target, json.loads(row.body), row.attempts, row.created_at) for row in rows
+        Notification(row.id, row.target, body, row.attempts, row.created_at)
+        for row in rows
+        if (body := bodies[row.id]) is not None
     ]
 
 
@@ -138,5 +141,14 @@ def postpone_notification(connection: Connection, notification_id: int, until: f
 
 def _episode(row: Row[Any]) -> EpisodeRecord:
     return EpisodeRecord(
-        row.id, row.opened_at, row.resolved_at, row.acknowledged_at, json.loads(row.document)
+        row.id, row.opened_at, row.resolved_at, row.acknowledged_at, _from_json(row.document) or {}
     )
+
+
+def _from_json(text: str) -> dict[str, Any] | None:
+    """Read a document; None where it is damaged: it takes no other with it."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        document = None
+    return document if isinstance(document, dict) else None

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from operator import itemgetter
+from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Table, delete, exists, select, tuple_, update
+from sqlalchemy import Connection, Table, delete, exists, select, tuple_, type_coerce, update
+from sqlalchemy.types import NullType
 
-from driftlead.monitor.records import JoinedLabels, PredictionBatch
+from driftlead.monitor.records import JoinedLabels, KeptPredictions, PredictionBatch, same_outputs
+from driftlead.storage.checks import MOST_COLUMNS
 from driftlead.storage.schema import among, insert_new, labels, predictions
 
 __all__ = [
@@ -24,15 +29,27 @@ __all__ = [
 #: When a label came, and its id.
 Arrival = tuple[float, str]
 
-#: A prediction's id, the version of the model, when it was made, and its outputs as bytes.
-_Known = tuple[str, str, float, bytes]
+#: Outputs of an id that different predictions have: a label that comes for it belongs to neither.
+_SAME_ID = b""
+
+
+class _Known(NamedTuple):
+    """A prediction as the table has it: a damaged one may have anything."""
+
+    own: bool  # of the version that asks
+    made_at: Any
+    outputs: Any
+
 
 _arrival = tuple_(labels.c.received_at, labels.c.id)
+_outputs = type_coerce(predictions.c.outputs, NullType()).label("outputs")
 _has_prediction = exists().where(predictions.c.model == labels.c.model, predictions.c.id == labels.c.id)
 
 
-def add_predictions(connection: Connection, model: int, version: str, batch: PredictionBatch) -> int:
-    """Keep those whose id is new; return how many."""
+def add_predictions(
+    connection: Connection, model: int, version: str, batch: PredictionBatch
+) -> KeptPredictions:
+    """Keep those whose id is new, and mark the ids that different predictions have."""
     outputs = np.ascontiguousarray(batch.outputs, dtype="<f4")
     rows = [
         (model, id, version, made_at, row.tobytes())
@@ -40,7 +57,35 @@ def add_predictions(connection: Connection, model: int, version: str, batch: Pre
     ]
     # In one order everywhere: replicas that insert the same ids wait for each other, but never in a circle.
     rows.sort(key=itemgetter(1))
-    return len(insert_new(connection, predictions, ("model", "id", "version", "made_at", "outputs"), rows))
+    names = ("model", "id", "version", "made_at", "outputs")
+    new = insert_new(connection, predictions, names, rows)
+    if len(new) == len(rows):
+        return KeptPredictions(len(new))
+    return KeptPredictions(len(new), _mark_same_ids(connection, model, rows))
+
+
+def _mark_same_ids(connection: Connection, model: int, rows: Sequence[tuple[Any, ...]]) -> int:
+    """Take the outputs from ids that a batch and the table know different ones of; return how many of it."""
+    ids = [row[1] for row in rows]
+    chosen = select(predictions.c.id, _outputs).where(
+        predictions.c.model == model, among(connection, predictions.c.id, ids)
+    )
+    locked = chosen.order_by(predictions.c.id).with_for_update()
+    stored: dict[str, Any] = {row.id: row.outputs for row in connection.execute(locked)}
+    other = [id for _, id, _, _, outputs in rows if id in stored and not _same(stored[id], outputs)]
+    marked = [id for id in dict.fromkeys(other) if stored[id] != _SAME_ID]
+    connection.execute(
+        update(predictions)
+        .where(predictions.c.model == model, among(connection, predictions.c.id, marked))
+        .values(outputs=_SAME_ID)
+    )
+    return len(other)
+
+
+def _same(stored: Any, given: bytes) -> bool:
+    if stored == given:
+        return True
+    return _readable(stored) and same_outputs(np.frombuffer(stored, "<f4"), np.frombuffer(given, "<f4"))
 
 
 def add_labels(
@@ -54,14 +99,12 @@ def add_labels(
 ) -> JoinedLabels:
     """Keep the labels whose id has none yet, and join them; ``repeated`` more are known to be duplicates."""
     ids = sorted(first)
-    known = _predictions(connection, model, ids)
+    known = _predictions(connection, model, version, ids)
     rows = [(model, id, first[id], received_at, id not in known) for id in ids]
     kept = insert_new(connection, labels, ("model", "id", "label", "received_at", "waiting"), rows)
-    joined = [id for id in first if id in kept and id in known]
-    return _joined(
-        version,
-        [known[id] for id in joined],
-        [first[id] for id in joined],
+    joined = _joined(known, {id: label for id, label in first.items() if id in kept and id in known})
+    return replace(
+        joined,
         duplicate=len(first) - len(kept) + repeated,
         unmatched=len(kept) - len(joined),
     )
@@ -81,10 +124,13 @@ def last_waiting(connection: Connection, model: int, after: Arrival, count: int)
 
 def claim_waiting(
     connection: Connection, model: int, version: str, after: Arrival, last: Arrival | None, limit: int
-) -> JoinedLabels:
-    """Join waiting labels from an interval of arrival whose prediction has come, in order of arrival."""
+) -> tuple[JoinedLabels, int]:
+    """Join waiting labels from an interval of arrival whose prediction has come, in order of arrival.
+
+    Also return how many were claimed: labels that can be joined to nothing wait no longer either.
+    """
     ready = (
-        select(labels.c.id, labels.c.label)
+        select(labels.c.id, type_coerce(labels.c.label, NullType()).label("label"))
         .where(labels.c.model == model, labels.c.waiting, _arrival > after, _has_prediction)
         .order_by(labels.c.received_at, labels.c.id)
         .limit(limit)
@@ -98,8 +144,8 @@ def claim_waiting(
         .where(labels.c.model == model, among(connection, labels.c.id, ids))
         .values(waiting=False)
     )
-    known = _predictions(connection, model, ids)
-    return _joined(version, [known[id] for id in ids], [row.label for row in claimed])
+    known = _predictions(connection, model, version, ids)
+    return _joined(known, {row.id: row.label for row in claimed if row.id in known}), len(ids)
 
 
 def prune_predictions(connection: Connection, model: int, before: float, limit: int) -> int:
@@ -131,27 +177,45 @@ def _delete(connection: Connection, table: Table, model: int, ids: Sequence[str]
     return connection.execute(statement).rowcount
 
 
-def _predictions(connection: Connection, model: int, ids: Sequence[str]) -> dict[str, _Known]:
-    columns = select(predictions.c.id, predictions.c.version, predictions.c.made_at, predictions.c.outputs)
-    chosen = columns.where(predictions.c.model == model, among(connection, predictions.c.id, ids))
-    return {row.id: tuple(row) for row in connection.execute(chosen)}
+def _predictions(connection: Connection, model: int, version: str, ids: Sequence[str]) -> dict[str, _Known]:
+    chosen = select(
+        predictions.c.id,
+        (predictions.c.version == version).label("own"),
+        type_coerce(predictions.c.made_at, NullType()).label("made_at"),
+        _outputs,
+    ).where(predictions.c.model == model, among(connection, predictions.c.id, ids))
+    return {row.id: _Known(bool(row.own), row.made_at, row.outputs) for row in connection.execute(chosen)}
 
 
-def _joined(
-    version: str, known: Sequence[_Known], values: Sequence[float], *, duplicate: int = 0, unmatched: int = 0
-) -> JoinedLabels:
-    columns = np.array([len(outputs) // 4 for *_, outputs in known], dtype=np.int64)
-    table = np.full((len(known), columns.max(initial=0)), np.nan, dtype=np.float32)
+def _joined(known: Mapping[str, _Known], values: Mapping[str, Any]) -> JoinedLabels:
+    """Put predictions and labels side by side; what a damaged file made of one takes no other with it."""
+    given = {id: label for id, label in values.items() if known[id].outputs != _SAME_ID}
+    sound = {
+        id: label
+        for id, label in given.items()
+        if _readable(known[id].outputs) and _finite(known[id].made_at) and _finite(label)
+    }
+    found = [known[id] for id in sound]
+    columns = np.array([len(each.outputs) // 4 for each in found], dtype=np.int64)
+    table = np.full((len(found), columns.max(initial=0)), np.nan, dtype=np.float32)
     # Row by row, True where a prediction has a column: the order of the concatenated values.
     table[np.arange(table.shape[1]) < columns[:, None]] = np.frombuffer(
-        b"".join(outputs for *_, outputs in known), dtype="<f4"
+        b"".join(each.outputs for each in found), dtype="<f4"
     )
     return JoinedLabels(
-        tuple(id for id, *_ in known),
-        np.array([made_at for _, _, made_at, _ in known], dtype=np.float64),
+        tuple(sound),
+        np.array([each.made_at for each in found], dtype=np.float64),
         table,
-        np.array(values, dtype=np.float64),
-        np.array([each == version for _, each, _, _ in known], dtype=np.bool_),
-        duplicate,
-        unmatched,
+        np.array(list(sound.values()), dtype=np.float64),
+        np.array([each.own for each in found], dtype=np.bool_),
+        damaged=tuple(id for id in given if id not in sound),
     )
+
+
+def _readable(outputs: Any) -> bool:
+    """Whether these are outputs of a prediction. SQLite keeps anything in any column."""
+    return isinstance(outputs, bytes) and len(outputs) % 4 == 0 and 0 < len(outputs) <= 4 * MOST_COLUMNS
+
+
+def _finite(number: Any) -> bool:
+    return isinstance(number, float | int) and math.isfinite(number)

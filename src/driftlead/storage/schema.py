@@ -68,7 +68,7 @@ predictions = Table(
     Column("id", _Id, primary_key=True),
     Column("version", Text, nullable=False),
     Column("made_at", Double, nullable=False),
-    Column("outputs", LargeBinary, nullable=False),  # float32, little-endian
+    Column("outputs", LargeBinary, nullable=False),  # float32, little-endian; empty: of several
     Index("driftlead_predictions_made_at", "model", "made_at"),
 )
 

@@ -75,6 +75,8 @@ def create_engine(url: URL, patience: int) -> Engine:
     @event.listens_for(engine, "connect")
     def set_up(connection: sqlite3.Connection, _: Any) -> None:
         connection.isolation_level = None  # transactions begin where we say
+        # A bit that fell over in one text must not keep others from being read.
+        connection.text_factory = lambda text: text.decode(errors="replace")
         for pragma in (
             f"busy_timeout = {patience * 1000}",
             "journal_mode = WAL",

@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from driftlead.errors import InvalidParameterError
-from driftlead.monitor.records import EpisodeRecord, JoinedLabels, Notification, PredictionBatch
+from driftlead.monitor.records import (
+    EpisodeRecord,
+    JoinedLabels,
+    KeptPredictions,
+    Notification,
+    PredictionBatch,
+)
 from driftlead.storage import episodes, predictions
 from driftlead.storage.checks import check_id, check_predictions, first_labels
 from driftlead.storage.database import Database
@@ -70,7 +76,7 @@ class SqlStore:
     >>> store = SqlStore(f"sqlite:///{folder.name}/driftlead.db", model="digits", version="1")
     >>> made_at, outputs = np.array([100.0, 101.0]), np.array([[0.75, 0.25], [0.5, 0.5]], dtype=np.float32)
     >>> store.add_predictions(PredictionBatch(["a", "b"], made_at, outputs))
-    2
+    KeptPredictions(new=2, same_id=0)
     >>> joined = store.add_labels(["b", "c"], np.array([1.0, 0.0]), received_at=200.0)
     >>> joined.ids, joined.labels, joined.unmatched
     (('b',), array([1.]), 1)
@@ -108,8 +114,8 @@ class SqlStore:
         """Connect and migrate now, instead of with the first call."""
         self._database.open()
 
-    def add_predictions(self, batch: PredictionBatch) -> int:
-        """Keep predictions; one whose id is known stays as it is. Return how many were new."""
+    def add_predictions(self, batch: PredictionBatch) -> KeptPredictions:
+        """Keep predictions. The same once more changes nothing; another one of a known id spoils both."""
         check_predictions(batch)
         return self._database.write(
             lambda connection, model: predictions.add_predictions(connection, model, self._version, batch)
@@ -134,12 +140,12 @@ class SqlStore:
         last = self._database.read(
             lambda connection, model: predictions.last_waiting(connection, model, seen, _WAITING)
         )
-        joined = self._database.write(
+        joined, claimed = self._database.write(
             lambda connection, model: predictions.claim_waiting(
                 connection, model, self._version, seen, last, _JOINED
             )
         )
-        if len(joined) < _JOINED:
+        if claimed < _JOINED:
             self._waiting_seen = last or _EARLIEST
         return joined
 
