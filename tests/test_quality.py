@@ -52,6 +52,10 @@ def test_classification_metrics_are_those_of_scikit_learn(classes):
     np.testing.assert_array_equal(by_class["precision"], precision)
     np.testing.assert_array_equal(by_class["recall"], recall)
     np.testing.assert_array_equal(by_class["support"], support)
+    for each in every:
+        true, said = (quality.metrics(outputs[of], labels[of]) for of in (labels == each, predicted == each))
+        for name, expected in (("log_loss", true), ("brier", true), ("calibration_error", said)):
+            assert by_class[name][each] == pytest.approx(expected[name], nan_ok=True)
     assert found["accuracy"] == oracle.accuracy_score(labels, predicted)
     assert found["macro_precision"] == pytest.approx(np.nanmean(precision))
     assert found["macro_recall"] == pytest.approx(np.nanmean(recall))
@@ -107,7 +111,7 @@ def test_the_window_measures_the_latest_rows_and_the_totals_all(n_outputs, draw)
     expected = quality.metrics(outputs[-400:], labels[-400:])
     assert window.metrics() == pytest.approx(expected)
     for name, column in quality.class_metrics(outputs[-400:], labels[-400:]).items():
-        np.testing.assert_array_equal(window.class_metrics()[name], column)
+        np.testing.assert_allclose(window.class_metrics()[name], column, rtol=1e-12)
     totals = window.totals
     assert totals.rows == 1_234
     if n_outputs == 1:

@@ -88,7 +88,7 @@ class LabelsSnapshot:
     metrics, reference_metrics : dict of str to float
         Quality over the latest window of labelled rows, and of the reference; empty where it has no labels.
     class_metrics : dict of str to ndarray, shape (n_classes,)
-        Precision, recall and support of each class in that window; empty for a regression.
+        As `driftlead.quality.class_metrics` measures that window; empty for a regression.
     estimate : AccuracyEstimate or None
         Accuracy of the latest window of rows, estimated without labels.
     audit : AccuracyAudit or None

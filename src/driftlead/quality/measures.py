@@ -12,6 +12,7 @@ from driftlead.errors import InvalidDataError
 __all__ = ["calibration_error", "class_metrics", "errors", "losses", "metrics"]
 
 _SUM_TOLERANCE = 0.01  # probabilities in half precision add up to 1 within half of this
+_CALIBRATION_BINS = 15
 _LEAST_PROBABILITY = float(np.finfo(np.float32).eps)
 
 # The scores of a prediction of a class, from which every metric follows whatever the number of classes. A
@@ -119,9 +120,18 @@ def class_metrics(outputs: ArrayLike, labels: ArrayLike) -> dict[str, NDArray[An
     Returns
     -------
     dict of str to ndarray, shape (k,)
-        ``precision``: share of right predictions among those of this class; NaN where it was never predicted.
-        ``recall``: share of right predictions among the rows of this class; NaN where there are none.
-        ``support``: rows of this class. Empty for a regression.
+        Of the rows that were predicted as this class, NaN where there are none:
+
+        - ``precision``: share of right predictions;
+        - ``calibration_error``: see `calibration_error`.
+
+        Of the rows of this class, NaN where there are none:
+
+        - ``recall``: share of right predictions, the accuracy of these rows;
+        - ``log_loss``, ``brier``: means, as in `metrics`;
+        - ``support``: their number.
+
+        Empty for a regression.
 
     Examples
     --------
@@ -131,7 +141,7 @@ def class_metrics(outputs: ArrayLike, labels: ArrayLike) -> dict[str, NDArray[An
     return class_metrics_of(scores_of(outputs, labels), np.shape(outputs)[1])
 
 
-def calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> float:
+def calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: int = _CALIBRATION_BINS) -> float:
     """Compute the expected calibration error: how far confidence is from accuracy, on average over rows.
 
     ``ECE = Σ_b (n_b / n) · |accuracy_b − confidence_b|`` over equally wide bins ``((b−1)/B, b/B]`` of the
@@ -164,9 +174,13 @@ def calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: int = 15)
     sure, right = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=np.float64)
     if not len(sure):
         return float("nan")
-    bin_of = np.clip(np.ceil(sure * bins).astype(np.int64) - 1, 0, bins - 1)
     # n_b · |accuracy_b − confidence_b| is the absolute sum of the differences inside the bin.
-    return float(np.abs(np.bincount(bin_of, weights=right - sure, minlength=bins)).sum() / len(sure))
+    sums = np.bincount(_calibration_bins(sure, bins), weights=right - sure, minlength=bins)
+    return float(np.abs(sums).sum() / len(sure))
+
+
+def _calibration_bins(confidence: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
+    return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
 
 
 def n_scores(n_outputs: int) -> int:
@@ -250,9 +264,21 @@ def class_metrics_of(scores: NDArray[np.float64], n_outputs: int) -> dict[str, N
     """Return `class_metrics` of scored predictions."""
     if n_outputs == 1:
         return {}
-    support, predicted, right = (
-        np.bincount(classes.astype(np.int64), minlength=n_outputs)
-        for classes in (scores[:, LABEL], scores[:, PREDICTED], scores[right_of(scores), LABEL])
-    )
+    right, sure = right_of(scores), scores[:, CONFIDENCE]
+    label, predicted = scores[:, LABEL].astype(np.int64), scores[:, PREDICTED].astype(np.int64)
+
+    def summed(classes: NDArray[np.int64], values: NDArray[Any] | None = None) -> NDArray[Any]:
+        return np.bincount(classes, weights=values, minlength=n_outputs)
+
+    cells = predicted * _CALIBRATION_BINS + _calibration_bins(sure, _CALIBRATION_BINS)
+    apart = np.bincount(cells, weights=right - sure, minlength=n_outputs * _CALIBRATION_BINS)
+    support, times_predicted = summed(label), summed(predicted)
     with np.errstate(invalid="ignore"):  # 0 of 0 is NaN, as promised
-        return {"precision": right / predicted, "recall": right / support, "support": support}
+        return {
+            "precision": summed(predicted, right) / times_predicted,
+            "recall": summed(label, right) / support,
+            "log_loss": summed(label, scores[:, LOSS]) / support,
+            "brier": summed(label, scores[:, BRIER]) / support,
+            "calibration_error": np.abs(apart.reshape(n_outputs, -1)).sum(axis=1) / times_predicted,
+            "support": support,
+        }
