@@ -85,6 +85,8 @@ def test_another_model_is_refused(rows):
     profile.require_model("1f")
     with pytest.raises(ReferenceMismatchError, match="belongs to model 1f, not to model 2e"):
         profile.require_model("2e")
+    with pytest.raises(ReferenceMismatchError, match="belongs to no model, not to model 2e"):
+        ReferenceProfile.from_rows(SIGNALS, rows, model_hash="").require_model("2e")
 
 
 def test_bad_rows_are_refused(rows):
@@ -92,6 +94,8 @@ def test_bad_rows_are_refused(rows):
         ReferenceProfile.from_rows(SIGNALS, rows[:, :2], model_hash="1f")
     with pytest.raises(InvalidDataError, match="at least one row"):
         ReferenceProfile.from_rows(SIGNALS, rows[:0], model_hash="1f")
+    with pytest.raises(InvalidDataError, match="rows must be a table of numbers: could not convert"):
+        ReferenceProfile.from_rows(SIGNALS, [["1", "2", "red"]], model_hash="1f")
     rows[:, 1] = np.nan
     with pytest.raises(InvalidDataError, match="'feature:b' has no value in any of the 400 rows"):
         ReferenceProfile.from_rows(SIGNALS, rows, model_hash="1f")

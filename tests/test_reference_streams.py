@@ -123,6 +123,8 @@ def test_progress_is_told(rows):
 def test_bad_batches_are_named(rows):
     with pytest.raises(InvalidDataError, match=r"batch 1 must have shape \(rows, 2\), got \(3, 4\)"):
         ReferenceProfile.from_batches(SIGNALS, [rows[:5], np.zeros((3, 4))], model_hash="1f")
+    with pytest.raises(InvalidDataError, match="batch 1 must be a table of numbers: could not convert"):
+        ReferenceProfile.from_batches(SIGNALS, [rows[:5], [["1", "red"]]], model_hash="1f")
     with pytest.raises(InvalidDataError, match="signal 'a' has no value in any of the 0 rows"):
         ReferenceProfile.from_batches(SIGNALS, [], model_hash="1f")
     with pytest.raises(InvalidDataError, match="signal 'b' has no value in any of the 8 rows"):

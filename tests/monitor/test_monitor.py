@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from driftlead.errors import InvalidDataError, InvalidParameterError
+from driftlead.errors import InvalidDataError, InvalidParameterError, ReferenceMismatchError
 from driftlead.monitor import Monitor, MonitorSettings
 from driftlead.monitor.watch import excursions
 from driftlead.reference import ReferenceProfile
@@ -372,6 +372,12 @@ def test_missing_values_keep_their_share_in_the_bins_of_a_thinned_reference():
         (bins,) = Monitor(profile).snapshot().bins
         assert bins.labels[-1] == "missing"
         np.testing.assert_allclose(bins.reference_ratio, [0.09] * 10 + [0.1], atol=1e-3)
+
+
+def test_the_profile_of_another_model_is_refused(profile, settings):
+    Monitor(profile, settings, model_hash="1f").close()
+    with pytest.raises(ReferenceMismatchError, match="belongs to model 1f, not to model 2e"):
+        Monitor(profile, settings, model_hash="2e")
 
 
 def test_detectors_that_can_watch_nothing_are_refused(rng):

@@ -67,6 +67,8 @@ class Monitor:
     calibration : Calibration, optional
         Thresholds that were found for this profile and these settings; without them the budget is split
         evenly, as for rows that do not depend on each other.
+    model_hash : str, optional
+        Hash of the model that is watched; a profile of another one is refused.
     store : Store, optional
         Where predictions wait for labels and episodes are kept; by default in memory. It is closed with the
         monitor.
@@ -82,7 +84,7 @@ class Monitor:
     Raises
     ------
     ReferenceMismatchError
-        The calibration is for another profile or other settings.
+        The profile is of another model, or the calibration for another profile or other settings.
 
     Examples
     --------
@@ -108,12 +110,15 @@ class Monitor:
         settings: MonitorSettings | None = None,
         *,
         calibration: Calibration | None = None,
+        model_hash: str | None = None,
         store: Store | None = None,
         folder: StateFolder | None = None,
         webhooks: Sequence[str] = (),
         source: dict[str, str] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        if model_hash is not None:
+            profile.require_model(model_hash)
         self.settings = settings or MonitorSettings()
         self.store: Store = store if store is not None else MemoryStore()
         self._row_settings = self.settings.for_rows(profile)

@@ -21,6 +21,7 @@ from driftlead.reference.quality import ReferenceQuality
 from driftlead.reference.samples import (
     Progress,
     Summary,
+    as_matrix,
     summarise_batches,
     summarise_column,
     summarise_table,
@@ -98,7 +99,7 @@ class ReferenceProfile:
         Raises
         ------
         InvalidDataError
-            When shapes do not fit, or a signal has no value at all.
+            When shapes do not fit, a value is no number, or a signal has no value at all.
         InvalidParameterError
             When ``max_sample`` is below 2 or a signal is named twice.
 
@@ -109,7 +110,7 @@ class ReferenceProfile:
         >>> profile.n_rows, [len(sample) for sample in profile.samples]
         (100, [100, 100])
         """
-        matrix = np.asarray(rows, dtype=np.float64)
+        matrix = as_matrix(rows, "rows")
         if matrix.ndim != 2 or matrix.shape[1] != len(signals) or len(matrix) == 0:
             raise InvalidDataError(
                 f"rows must have shape (n_rows, {len(signals)}) with at least one row, got {matrix.shape}"
@@ -320,8 +321,9 @@ class ReferenceProfile:
         driftlead.errors.ReferenceMismatchError: the reference profile belongs to model 1f, not to model 2e
         """
         if model_hash != self.model_hash:
+            owner = f"model {self.model_hash}" if self.model_hash else "no model"
             raise ReferenceMismatchError(
-                f"the reference profile belongs to model {self.model_hash}, not to model {model_hash}"
+                f"the reference profile belongs to {owner}, not to model {model_hash}"
             )
 
     @classmethod

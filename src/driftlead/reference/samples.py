@@ -18,6 +18,7 @@ __all__ = [
     "Progress",
     "Reservoir",
     "Summary",
+    "as_matrix",
     "summarise_batches",
     "summarise_column",
     "summarise_table",
@@ -185,7 +186,7 @@ def summarise_batches(
     reservoirs = [Reservoir(size, (seed, column)) for column in range(n_signals)]
     n_rows = 0
     for number, batch in enumerate(batches):
-        matrix = np.asarray(batch, dtype=np.float64)
+        matrix = as_matrix(batch, f"batch {number}")
         if matrix.ndim != 2 or matrix.shape[1] != n_signals:
             raise InvalidDataError(f"batch {number} must have shape (rows, {n_signals}), got {matrix.shape}")
         for reservoir, column in zip(reservoirs, matrix.T, strict=True):
@@ -212,6 +213,14 @@ def summarise_table(
         if progress is not None:
             progress(n_rows, table.n_rows)
     return [collector.summary() for collector in collectors], n_rows
+
+
+def as_matrix(rows: ArrayLike, name: str) -> NDArray[np.float64]:
+    """Return rows as numbers; refuse what holds others."""
+    try:
+        return np.asarray(rows, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidDataError(f"{name} must be a table of numbers: {error}") from None
 
 
 def thin(values: NDArray[np.float64], size: int) -> NDArray[np.float64]:
