@@ -23,7 +23,7 @@ from driftlead.monitor.watch import detector_specs
 from driftlead.reference import ReferenceProfile
 from driftlead.service import Predictor, create_app
 from driftlead.service.introduction import example_request
-from driftlead.service.process import Endpoints, Hosted, run
+from driftlead.service.process import Ending, Endpoints, Hosted, run
 from driftlead.storage import SqlStore
 from driftlead.webhooks import Notifier
 from executor.settings import ServingSettings, StorageSection
@@ -66,15 +66,15 @@ def serve(settings: ServingSettings, model_path: Path) -> None:
         The file's reference profile belongs to another model.
     """
 
-    def build(stack: ExitStack) -> Hosted:
+    def build(stack: ExitStack, ending: Ending) -> Hosted:
         torch.set_num_threads(settings.server.threads)
         service = compose(load(model_path), settings)
-        if service.monitor is not None:
-            stack.callback(service.monitor.close, drain=True)
+        if (monitor := service.monitor) is not None:
+            stack.callback(lambda: monitor.close(timeout=ending.left()))
         return Hosted(
             service.app,
             service.registry,
-            start=lambda: _start(service, settings, stack),
+            start=lambda: _start(service, settings, stack, ending),
             announce=lambda url, metrics_url: _announce(service, settings, url, metrics_url),
         )
 
@@ -209,16 +209,16 @@ def _store(predictor: Predictor, storage: StorageSection) -> Store | None:
 # --- the process -------------------------------------------------------------------------------------
 
 
-def _start(service: Service, settings: ServingSettings, stack: ExitStack) -> None:
+def _start(service: Service, settings: ServingSettings, stack: ExitStack, ending: Ending) -> None:
     """Start everything that runs beside the server."""
     configure_logging(settings.logging.level)
     if service.monitor is not None:
         service.monitor.on_episode(_log_episode)
         service.monitor.start()
-        _start_webhooks(service, settings, stack)
+        _start_webhooks(service, settings, stack, ending)
 
 
-def _start_webhooks(service: Service, settings: ServingSettings, stack: ExitStack) -> None:
+def _start_webhooks(service: Service, settings: ServingSettings, stack: ExitStack, ending: Ending) -> None:
     """Deliver messages about episodes in a thread."""
     if not settings.webhooks or service.monitor is None:
         return
@@ -227,7 +227,7 @@ def _start_webhooks(service: Service, settings: ServingSettings, stack: ExitStac
     predictor = service.predictor
     service.registry.register(NotifierCollector(notifier, model=predictor.name, version=predictor.version))
     notifier.start()
-    stack.callback(notifier.close)
+    stack.callback(lambda: notifier.close(ending.left()))
     service.monitor.on_message(notifier.wake)
 
 

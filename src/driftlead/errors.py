@@ -72,7 +72,17 @@ class StartupError(DriftleadError, RuntimeError):
 
 
 class StorageError(DriftleadError, RuntimeError):
-    """The database did not take or give what it was asked for: unreachable, full, or of another version."""
+    """The database did not take or give what it was asked for: unreachable, full, or of another version.
+
+    Attributes
+    ----------
+    uncertain : bool
+        Whether it may have kept what it was given all the same: it was lost while it said so.
+    """
+
+    def __init__(self, message: str, *, uncertain: bool = False) -> None:
+        super().__init__(message)
+        self.uncertain = uncertain
 
 
 class DeliveryError(DriftleadError, RuntimeError):

@@ -198,6 +198,19 @@ def test_closing_writes_what_waits_and_counts_what_it_cannot(store, errors):
     assert len(other) == 0
 
 
+def test_closing_waits_no_longer_for_a_store_than_it_may(store, errors):
+    recorder = recorder_of(store, errors, every=60.0)
+    recorder.start()
+    recorder.offer(["a"], scores(1), 1.0)
+    store.gate.clear()
+    recorder.close(timeout=0.1)
+    assert recorder._thread.is_alive(), "it was waited for"
+    assert recorder.dropped["closed"] == 1
+    store.gate.set()
+    recorder._thread.join(20)
+    assert not errors
+
+
 def test_an_outage_is_told_once_and_its_end_too(store, errors, caplog):
     recorder = recorder_of(store, errors)
     store.down = True

@@ -98,10 +98,26 @@ def test_a_dead_database_is_said_to_who_sends_labels_and_nobody_else(make_servic
     refused = service.request("POST", "/feedback", json={"id": "r1", "label": 1})
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
     assert "db" not in refused.json()["error"].split()
+    assert refused.json()["error"].endswith("nothing was kept")
     assert service.get("/api/v1/episodes").status_code == 503
     assert service.get("/v2/health/ready").json() == {"ready": True}
     assert service.get("/api/v1/monitor").status_code == 200
     ask(service, "r2")
+
+
+class LostStore(MemoryStore):
+    """A store whose database is lost while it commits."""
+
+    def add_labels(self, *arguments, **named):
+        raise StorageError("server closed the connection", uncertain=True)
+
+
+def test_labels_that_a_lost_database_may_have_kept_are_not_said_to_be_lost(make_service):
+    service = make_service(store=LostStore())
+    ask(service)
+    answer = service.request("POST", "/feedback", json={"id": "r1", "label": 1})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert "may yet be kept" in answer.json()["error"]
 
 
 def drifting(service):

@@ -48,6 +48,30 @@ def test_a_statement_that_hangs_is_given_up(server):
     store.close()
 
 
+@pytest.mark.parametrize("deferred", [False, True])
+def test_a_server_that_is_lost_while_it_commits_leaves_it_uncertain(server, deferred):
+    url = server.database()
+    store = SqlStore(url, model="digits", version="1")
+    store.open()
+    when = "DEFERRABLE INITIALLY DEFERRED" if deferred else ""
+    with psycopg.connect(url) as other:
+        other.execute(
+            "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS "
+            "'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END'"
+        )
+        other.execute(
+            f"CREATE CONSTRAINT TRIGGER die AFTER INSERT ON driftlead_labels {when} "
+            "FOR EACH ROW EXECUTE FUNCTION die()"
+        )
+    with pytest.raises(StorageError, match="terminating connection") as caught:
+        store.add_labels(["a"], np.ones(1), received_at=1.0)
+    assert caught.value.uncertain == deferred
+    with psycopg.connect(url) as other:
+        other.execute("DROP TRIGGER die ON driftlead_labels")
+    assert store.add_labels(["a"], np.ones(1), received_at=1.0).unmatched == 1
+    store.close()
+
+
 def test_a_database_that_is_made_anew_is_migrated_anew(server):
     url = server.database()
     store = SqlStore(url, model="digits", version="1")

@@ -120,7 +120,7 @@ class Feedback:
         InvalidDataError
             An id or a label cannot be one; nothing has been kept then.
         StorageError
-            The store does not take labels now; nothing has been kept then.
+            The store does not take labels now; nothing has been kept then, unless it is ``uncertain``.
         """
         names, values = self._checked(ids, labels)
         if not names:

@@ -69,11 +69,12 @@ class Keeper:
 
     def close(self, timeout: float) -> None:
         """Stop the threads and save for the last time."""
+        deadline = time.monotonic() + timeout
         self._stop.set()
         self.save(patience=timeout)
         if self._started:
-            self._saver.join(timeout)
-            self._tidier.join(timeout)
+            for thread in (self._saver, self._tidier):
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     def save(self, patience: float = 1.0) -> None:
         """Save now, in the calling thread, unless the disk does not answer another one that saves."""

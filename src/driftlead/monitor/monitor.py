@@ -328,7 +328,7 @@ class Monitor:
         InvalidDataError
             An id or a label cannot be one. Nothing has been kept then.
         StorageError
-            The store does not take labels now. Nothing has been kept then.
+            The store does not take labels now. Nothing has been kept then, unless it is ``uncertain``.
 
         Examples
         --------

@@ -208,17 +208,10 @@ class Recorder:
         with self._lock:
             self._closed = True
         self._wake.set()
+        # In its thread: a database that does not answer would keep this one for longer than it may wait.
+        self.start()
         if self._thread is not None:
             self._thread.join(timeout)
-        try:
-            # The thread may hang in a call to a database that does not answer.
-            if self._writing.acquire(timeout=0.1):
-                try:
-                    self.flush()
-                finally:
-                    self._writing.release()
-        except Exception:
-            self._on_error("storage")
         with self._lock:
             self._dropped["closed"] += self._waiting_rows
             self._waiting.clear()
@@ -246,6 +239,10 @@ class Recorder:
                     _log.info("the database takes predictions and episodes again")
                 self._failing = False
                 pause = self._every
+        try:
+            self.flush()
+        except Exception:
+            self._on_error("storage")
 
     def _next_batch(self) -> list[PredictionBatch]:
         """Return the batches to write next, all of one width; they stay in the buffer until `_forget`."""

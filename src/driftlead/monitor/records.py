@@ -184,7 +184,7 @@ class Store(Protocol):
     """Where predictions, labels and episodes are kept; `driftlead.storage.SqlStore` is one.
 
     What a call returns from is durable. Every method may raise `driftlead.errors.StorageError`, and has then
-    changed nothing. Methods are called from several threads.
+    changed nothing, unless the error is ``uncertain``. Methods are called from several threads.
     """
 
     def add_predictions(self, batch: PredictionBatch) -> KeptPredictions:

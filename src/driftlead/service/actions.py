@@ -35,6 +35,9 @@ _ACTIONS_AT_ONCE = 4
 # Below the seconds that a service takes to finish what is under way when it is stopped.
 _LONGEST_SECONDS = 8.0
 _LATER = {"Retry-After": "5"}
+_NOTHING_KEPT = "the store of predictions does not answer now; nothing was kept"
+# All actions may be repeated: the first label, acknowledgement or resolution stands.
+_UNCERTAIN = "the store did not answer in time; what was sent may yet be kept: send it again"
 _MOST_LABELS = 50_000
 _MOST_ALERTS = 1_000
 
@@ -199,10 +202,7 @@ def _answered_in_time() -> Iterator[None]:
         with fail_after(_LONGEST_SECONDS):
             yield
     except (TimeoutError, asyncio.CancelledError):
-        # All actions may be repeated: the first label, acknowledgement or resolution stands.
-        raise RequestError(
-            503, "the store did not answer in time; what was sent may yet be kept: send it again", _LATER
-        ) from None
+        raise RequestError(503, _UNCERTAIN, _LATER) from None
 
 
 def _decode(text: bytes, kind: type[T]) -> T:
@@ -257,9 +257,7 @@ def _refusing(act: Callable[[], T], missing: str = "") -> T:
         raise RequestError(400, str(error)) from None
     except StorageError as error:
         _log.warning("the store does not answer: %s", error)
-        raise RequestError(
-            503, "the store of predictions does not answer now; nothing was kept", _LATER
-        ) from None
+        raise RequestError(503, _UNCERTAIN if error.uncertain else _NOTHING_KEPT, _LATER) from None
 
 
 _LABEL = {"type": ["number", "string"], "description": "A class name or class index, or the true value."}

@@ -19,7 +19,7 @@ from driftlead.exporters.prometheus import MonitorCollector
 from driftlead.monitor import Monitor, MonitorSettings, StateFolder, Store
 from driftlead.reference import ReferenceProfile
 from driftlead.service.logs import log_json
-from driftlead.service.process import Endpoints, Hosted, run
+from driftlead.service.process import Ending, Endpoints, Hosted, run
 
 __all__ = ["Watched", "host"]
 
@@ -73,7 +73,7 @@ def host(
         It cannot start.
     """
 
-    def build(stack: ExitStack) -> Hosted:
+    def build(stack: ExitStack, ending: Ending) -> Hosted:
         registry = CollectorRegistry()
         prometheus_client.ProcessCollector(registry=registry)
         folder = None
@@ -88,7 +88,7 @@ def host(
             calibration=watched.calibration,
             source=source,
         )
-        stack.callback(monitor.close, drain=True)
+        stack.callback(lambda: monitor.close(timeout=ending.left()))
         registry.register(MonitorCollector(monitor, model=watched.model, version=watched.version))
 
         def start() -> None:

@@ -102,7 +102,7 @@ _ACTION_REFUSALS = {
     408: "The body took too long to arrive.",
     413: "Too many bytes.",
     415: "A compressed body that is not gzip.",
-    503: "Too many requests at once, or the store does not answer and nothing was kept; see Retry-After.",
+    503: "Too many requests at once, or the store does not answer; see Retry-After.",
 }
 
 

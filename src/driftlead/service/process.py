@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from driftlead.exporters.exposition import metrics_app
 from driftlead.service.address import Address
 from driftlead.service.connections import ACCEPTED_AT_ONCE, BACKLOG, PatientProtocol, quieten
 
-__all__ = ["Endpoints", "Hosted", "run"]
+__all__ = ["Ending", "Endpoints", "Hosted", "run"]
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -37,7 +38,8 @@ class Endpoints:
     host, port, metrics_host, metrics_port
         Port 0 takes a free one.
     drain_seconds : int
-        Longest wait for requests under way, once the service is told to stop.
+        Longest wait, once the service is told to stop: four fifths of it for requests under way, and what
+        is left then for the monitor.
     setting : callable
         From one of the names above to what its user calls it, for error messages.
     """
@@ -48,6 +50,40 @@ class Endpoints:
     metrics_port: int = 8001
     drain_seconds: int = 10
     setting: Callable[[str], str] = str
+
+
+class Ending:
+    """The one limit on all that a service does between being told to stop and its end.
+
+    Parameters
+    ----------
+    seconds : float
+        How long that may take.
+
+    Examples
+    --------
+    >>> ending = Ending(10.0)
+    >>> ending.left()
+    10.0
+    >>> ending.begin()
+    >>> ending.left() < 10.0
+    True
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._deadline: float | None = None
+
+    def begin(self) -> None:
+        """Let time run; once it does, it runs."""
+        if self._deadline is None:
+            self._deadline = time.monotonic() + self._seconds
+
+    def left(self) -> float:
+        """Return how many seconds are left, a tenth of one at least."""
+        if self._deadline is None:
+            return self._seconds
+        return max(0.1, self._deadline - time.monotonic())
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,14 +107,14 @@ class Hosted:
     announce: Callable[[str, str], None]
 
 
-def run(endpoints: Endpoints, build: Callable[[ExitStack], Hosted]) -> None:
+def run(endpoints: Endpoints, build: Callable[[ExitStack, Ending], Hosted]) -> None:
     """Serve until SIGTERM or SIGINT; requests under way are finished first.
 
     Parameters
     ----------
     endpoints : Endpoints
     build : callable
-        Makes what is served, and leaves on the stack what must be closed after it.
+        Makes what is served, and leaves on the stack what must be closed after it, in the time that is left.
 
     Raises
     ------
@@ -86,13 +122,14 @@ def run(endpoints: Endpoints, build: Callable[[ExitStack], Hosted]) -> None:
         More than one worker is asked for, or an address cannot be listened on.
     """
     _refuse_workers()
+    ending = Ending(endpoints.drain_seconds)
     with ExitStack() as stack:
         stack.enter_context(_signal_handlers_restored())
         # Until the server runs there is nothing to finish.
         _on_stop_signals(lambda: sys.exit(0))
         # First, since a port in use is told at once and a model takes seconds to load.
         listener = stack.enter_context(_listen(endpoints))
-        hosted = build(stack)
+        hosted = build(stack, ending)
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         metrics_port = _start_metrics(hosted.registry, endpoints, stack)
         hosted.start()
@@ -114,9 +151,10 @@ def run(endpoints: Endpoints, build: Callable[[ExitStack], Hosted]) -> None:
                 server_header=False,
                 # Longer than the minute after which common proxies drop an idle connection themselves.
                 timeout_keep_alive=65,
-                timeout_graceful_shutdown=endpoints.drain_seconds,
+                timeout_graceful_shutdown=round(0.8 * endpoints.drain_seconds),
             ),
             lambda: hosted.announce(url, metrics_url),
+            ending,
         )
         # What is there now stays: searched for garbage again and again, it would hold up requests.
         gc.collect()
@@ -156,8 +194,9 @@ def _on_stop_signals(act: Callable[[], None]) -> None:
 class _Server(uvicorn.Server):
     """uvicorn, which says when it takes requests."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None], ending: Ending) -> None:
         super().__init__(config)
+        self._ending = ending
         self._report_started = started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -168,6 +207,7 @@ class _Server(uvicorn.Server):
             self._report_started()
 
     def stop(self) -> None:
+        self._ending.begin()
         self.should_exit = True
 
 

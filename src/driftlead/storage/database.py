@@ -127,8 +127,15 @@ class Database:
         turn = self._holding(self._file.writer) if self._file is not None and writing else nullcontext()
         with turn, self._engine.connect() as connection:
             connection.execution_options(writing=writing)
-            with connection.begin():
+            with connection.begin() as transaction:
                 yield connection
+                try:
+                    transaction.commit()
+                except SQLAlchemyError as error:
+                    if self._file is not None:
+                        raise  # a file tells at once
+                    self._model = None
+                    raise StorageError(f"{self}: {_reason(error)}", uncertain=writing) from error
 
     @contextmanager
     def _holding(self, lock: threading.Lock) -> Iterator[None]:
@@ -145,7 +152,7 @@ class Database:
             yield
         except SQLAlchemyError as error:
             self._model = None  # look again, next time
-            reason = " ".join(str(getattr(error, "orig", None) or error).split())
+            reason = _reason(error)
             if self._file is not None and sqlite.is_corrupt(error):
                 self._set_aside(reason)
                 raise _SetAsideError(f"{self}: {reason}") from error
@@ -164,6 +171,10 @@ class Database:
     def _forget(self) -> None:
         self._model = None
         self._engine.dispose()
+
+
+def _reason(error: SQLAlchemyError) -> str:
+    return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
 class _SetAsideError(StorageError):

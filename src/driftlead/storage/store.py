@@ -43,9 +43,9 @@ class SqlStore:
     server is set.
 
     The database is opened with the first call, and every call that fails leaves nothing half-written and
-    raises `StorageError` within seconds; a later one succeeds once the database is well again. An SQLite file
-    that turns out corrupt is renamed to ``<name>.corrupt-<UTC time>`` with a warning in the log, and a new
-    one begun.
+    raises `StorageError` within seconds, ``uncertain`` where the server was lost while it committed; a later
+    one succeeds once the database is well again. An SQLite file that turns out corrupt is renamed to
+    ``<name>.corrupt-<UTC time>`` with a warning in the log, and a new one begun.
 
     Parameters
     ----------
