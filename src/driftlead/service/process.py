@@ -210,6 +210,11 @@ class _Server(uvicorn.Server):
         self._ending.begin()
         self.should_exit = True
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # uvicorn has handlers of its own while it serves.
+        self._ending.begin()
+        super().handle_exit(sig, frame)
+
 
 # --- addresses ---------------------------------------------------------------------------------------
 

@@ -1,0 +1,32 @@
+"""The end of a service has one limit, whoever noticed first that it was to come."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+import uvicorn
+
+from driftlead.service.process import Ending, _Server
+
+
+@pytest.mark.parametrize("told", ["before it serves", "by uvicorn"])
+def test_time_runs_from_the_moment_that_a_service_is_told_to_stop(told):
+    ending = Ending(100.0)
+    server = _Server(uvicorn.Config(None), lambda: None, ending)
+    assert ending.left() == 100.0
+    if told == "by uvicorn":
+        server.handle_exit(signal.SIGTERM, None)
+    else:
+        server.stop()
+    left = ending.left()
+    assert server.should_exit
+    assert left < 100.0
+    server.stop()
+    assert ending.left() <= left
+
+
+def test_what_has_no_time_left_still_has_a_moment():
+    ending = Ending(0.0)
+    ending.begin()
+    assert ending.left() == 0.1
