@@ -57,6 +57,19 @@ def test_a_restarted_monitor_goes_on_as_if_it_had_never_stopped(begun, profile, 
     assert len(store.episodes()) == 1
 
 
+def test_what_was_told_before_the_end_is_not_told_again(begun, profile, settings, rng, tmp_path):
+    store = MemoryStore()
+    monitor = begun(profile, settings, tmp_path, store=store, webhooks=["ops"])
+    monitor.process(draw(rng, 300))
+    monitor.process(draw(rng, 60, shift=2.0))
+    monitor.close()
+    told = [each.body["type"] for each in store.claim_notifications(1e12, lease=0.0, limit=100)]
+    assert "episode.opened" in told
+    begun(profile, settings, tmp_path, store=store, webhooks=["ops"]).close()
+    again = [each.body["type"] for each in store.claim_notifications(1e12, lease=0.0, limit=100)]
+    assert again == told
+
+
 def test_an_open_episode_is_the_same_one_after_a_restart(begun, profile, settings, rng, tmp_path):
     store = MemoryStore()
     first = begun(profile, settings, tmp_path, store=store)

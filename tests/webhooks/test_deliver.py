@@ -85,7 +85,8 @@ def test_without_a_secret_it_is_not_signed_and_a_password_goes_into_its_header(r
     url = receiver.url.replace("//", "//ada:p%40ss@")
     deliver(Webhook(url, allow_private=True), "msg_1", MESSAGE, NOW)
     ((_, headers, _),) = receiver.requests
-    assert not [name for name in headers if name.startswith("webhook-")]
+    named = {name: value for name, value in headers.items() if name.startswith("webhook-")}
+    assert named == {"webhook-id": "msg_1", "webhook-timestamp": str(int(NOW))}
     assert headers["Authorization"] == "Basic " + base64.b64encode(b"ada:p@ss").decode()
     assert "ada" not in headers["Host"]
 

@@ -91,6 +91,18 @@ def test_500_then_200_is_delivered_once_with_one_id(messages, receiver):
         verify(body, headers, secret, now=at, tolerance=1.0)
 
 
+def test_a_message_that_is_stored_twice_has_one_id_and_another_a_different_one(messages, receiver):
+    messages.add("ops", "ops")
+    now = messages.add("ops")
+    notifier(messages, receiver).deliver_due(now)
+    ids = {}
+    for _, headers, body in receiver.requests:
+        ids.setdefault(json.loads(body)["number"], []).append(headers["webhook-id"])
+    assert len(ids[0]) == 2
+    assert len({*ids[0]}) == 1
+    assert len({*ids[0], *ids[1]}) == 2
+
+
 def test_waits_double_up_to_an_hour_until_the_message_is_too_old(messages, receiver, caplog):
     receiver.answers = [status(500)]
     added = now = messages.add("ops")

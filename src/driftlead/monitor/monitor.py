@@ -496,8 +496,12 @@ class Monitor:
         with self._state_lock:
             maker = self._baseline.cancel()
         # First of all the state: whoever stops this process may not be patient.
+        waited = bool(self._recorder.state())
         self._keeper.close(max(0.1, deadline - time.monotonic()))
         self._recorder.close(max(0.1, deadline - time.monotonic()))
+        if waited and not self._recorder.state():
+            # Or the next process would store, and tell webhooks, once more what this one has just stored.
+            self._keeper.save()
         if maker is not None:
             maker.join(max(0.1, deadline - time.monotonic()))
         self.store.close()

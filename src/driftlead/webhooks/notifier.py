@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import random
 import threading
@@ -156,12 +158,16 @@ class Notifier:
         webhook = self.webhooks.get(notification.target)
         if webhook is None:
             return DeliveryError("no webhook of that name is configured here")
-        # Without the time, a number that a database gives out twice would be taken for a repetition.
-        message_id = f"msg_{int(notification.created_at * 1000):x}_{notification.id:x}"
         try:
-            deliver(webhook, message_id, notification.body, now)
+            deliver(webhook, _message_id(notification), notification.body, now)
         except DeliveryError as error:
             return error
         except Exception as error:
             return DeliveryError(type(error).__name__)
         return None
+
+
+def _message_id(notification: Notification) -> str:
+    """Name a message by what it says, not by its number: after a crash it may be stored, and sent, again."""
+    content = json.dumps([notification.target, notification.body], sort_keys=True)
+    return f"msg_{hashlib.sha256(content.encode()).hexdigest()[:32]}"

@@ -113,6 +113,9 @@ def deliver(webhook: Webhook, message_id: str, body: Mapping[str, Any], now: flo
         "Content-Type": "application/json",
         "User-Agent": f"driftlead/{version('driftlead')}",
         "Connection": "close",
+        # Unsigned messages come twice too.
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(now)),
     }
     if url.userinfo:
         credentials = f"{url.username}:{url.password}".encode()
