@@ -51,7 +51,7 @@ notebooks: $(DEV) ## open the notebooks in JupyterLab, in your browser
 bench: $(APP) $(PEERS)/river/.installed $(PEERS)/frouros/.installed ## time the detectors beside river, frouros and SciPy; write docs/benchmarks.md
 	@$(BIN)/python -m benchmarks.speed --peers $(PEERS)
 
-evaluate: $(DEV) $(PEERS)/river/.installed $(PEERS)/frouros/.installed $(PEERS)/alibi/.installed ## measure who notices drift first, ours and others; write docs/detection.md
+evaluate: $(DEV) $(PEERS)/river/.installed $(PEERS)/frouros/.installed $(PEERS)/alibi-detect-torch/.installed ## measure who notices drift first, ours and others; write docs/detection.md
 	@$(BIN)/python -m benchmarks.detection --peers $(PEERS)
 	@$(MAKE) --no-print-directory model.pt
 	@$(BIN)/python -m evaluation drift

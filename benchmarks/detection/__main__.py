@@ -32,7 +32,7 @@ def main(
     jobs: Annotated[int, typer.Option(help="Processes.")] = os.cpu_count() or 1,
 ) -> None:
     """Measure delays, misses and false alarms of our tests and the peers' at one false-alarm rate."""
-    folders = [peers_folder / name for name in ("river", "frouros", "alibi")]
+    folders = [peers_folder / name for name in ("river", "frouros", "alibi-detect-torch")]
     missing = [folder for folder in folders if not (folder / "bin" / "python").exists()]
     if missing:
         print(f"no environment in {missing[0]}: run make evaluate", file=sys.stderr)

@@ -60,7 +60,7 @@ def peers(folder: Path, budget: float) -> list[Competitor]:
 
     river = functools.partial(of_peer, python=python("river"), program=PEERS)
     frouros = functools.partial(of_peer, python=python("frouros"), program=PEERS)
-    alibi = functools.partial(of_peer, python=python("alibi"), program=PEERS)
+    alibi = functools.partial(of_peer, python=python("alibi-detect-torch"), program=PEERS)
     return [
         river("river ADWIN", adapter="river_adwin", levels=(0.9, 1e-12), parameter="delta"),
         river("river Page-Hinkley", adapter="river_page_hinkley", levels=(1.0, 1_000.0)),
