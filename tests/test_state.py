@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,6 +76,9 @@ def test_a_failed_save_leaves_the_old_file_and_no_other(tmp_path):
     (tmp_path / "folder").mkdir()
     with pytest.raises(StateError, match="cannot write state file"):
         state.save(tmp_path / "folder", "test", 1, {"n": 2})
+    with pytest.raises(StateError, match="not a regular file"):  # and the device is still there
+        state.save("/dev/null", "test", 1, {"n": 2})
+    assert Path("/dev/null").is_char_device()
     assert state.load(path, "test") == (1, {"n": 1})
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.state", "folder"]
 

@@ -62,6 +62,8 @@ def save(path: str | os.PathLike[str], kind: str, version: int, values: Mapping[
     """
     data = to_bytes(kind, version, values)
     target = Path(path)
+    if target.exists() and not target.is_file():  # a device or a folder would itself be replaced
+        raise StateError(f"cannot write state file {target}: not a regular file")
     temporary: str | None = None
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)

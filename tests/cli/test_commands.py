@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from tests.cli.conftest import start
+from tests.cli.conftest import PORTS, start
 
 COMMANDS = ("replay", "profile", "calibrate", "serve", "watch", "report", "bench")
 
@@ -45,6 +45,8 @@ def test_help_lists_the_commands_and_imports_little(run):
 
 def test_a_wrong_option_is_refused(run):
     assert run("replay", "--nonsense").exit_code == 2
+    assert "'--shown'" in run("calibrate", "a.csv", "--shown", 0).stderr
+    assert "'--wait'" in run("watch", "-r", "a.state", "--model", "m", "--wait", -1).stderr
     assert run("nonsense").exit_code == 2
 
 
@@ -98,10 +100,13 @@ def test_a_reader_that_leaves_is_no_error(recorded):
     assert (process.returncode, errors) == (141, "")
 
 
-def test_what_is_given_wrongly_is_told_in_one_line_with_the_option(run, recorded, tmp_path):
+def test_what_is_given_wrongly_is_told_in_one_line_with_the_option(run, recorded, tmp_path, monkeypatch):
     (tmp_path / "bad.pt").write_text("no model")
+    (tmp_path / "of_sums.py").write_text("def score(rows): return rows.sum(axis=1)\n")
+    monkeypatch.syspath_prepend(tmp_path)
     profile = tmp_path / "reference.state"
     assert run("profile", recorded["reference"], "--columns", "a,b", "-o", profile).exit_code == 0
+    served = ("serve", "of_sums:score", "-r", profile, *PORTS)
     for command, complaint in (
         (
             ("watch", "-r", recorded["reference"], "--model", "m"),
@@ -112,6 +117,9 @@ def test_what_is_given_wrongly_is_told_in_one_line_with_the_option(run, recorded
             "--format must be one of html",
         ),
         (("report", "http://127.0.0.1:9", "-o", tmp_path / "r.md"), "refused): start the service"),
+        ((*served, "--name", "a/b"), "--name must be a part of an address"),
+        ((*served, "--api-key", ""), "--api-key must be not empty"),
+        ((*served, "--host", "192.0.2.1"), "the setting is --host"),
         (("serve", tmp_path / "bad.pt", "-r", profile), "reading zip archive: not a ZIP archive\n"),
     ):
         refused = run(*command)

@@ -5,9 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import re
+from pathlib import Path
 
+import numpy as np
+import pyarrow
 import pytest
+from numpy.testing import assert_equal
 
+from driftlead.cli.reference import batches
+from driftlead.reference import ReferenceProfile
+from driftlead.reference.tables import Table
+from driftlead.signals import feature_signals
 from tests.cli.conftest import CHANGE
 
 WINDOW = ("--window", 100)
@@ -69,6 +77,15 @@ def test_parquet_json_lines_and_profiles_are_read_alike(run, recorded, tmp_path)
             assert [{**each, "id": ""} for each in found] == [{**each, "id": ""} for each in expected]
 
 
+def test_batches_are_as_long_whatever_those_of_the_file():
+    profile = ReferenceProfile.from_rows(feature_signals(["a"]), [[0.0], [1.0]], model_hash="")
+    pieces = (pyarrow.record_batch({"a": np.arange(float(rows))}) for rows in (5_000, 100, 4_000))
+    table = Table(Path("t.csv"), ("a",), (False,), None, pieces)
+    found = list(batches(table, profile))
+    assert [len(rows) for rows in found] == [4_096, 4_096, 908]
+    assert_equal(np.concatenate(found)[:, 0], np.r_[0:5_000, 0:100, 0:4_000])
+
+
 def test_columns_and_detectors_are_chosen(run, recorded):
     code, told = outcome(run, recorded["drifted"], recorded["reference"], "--columns", "a")
     assert (code, told["episodes"]) == (0, [])
@@ -94,15 +111,20 @@ def test_thresholds_are_simulated_where_that_is_asked_for(run, recorded):
         (("{clean}", "-r", "{reference}", "--detectors", "ddm"), "detectors must be among"),
         (("{other}", "-r", "{reference}"), "column 'b' holds text, and numbers in the reference"),
         (("{empty}", "-r", "{reference}"), "must have at least one row"),
+        (("{folder}", "-r", "{reference}"), "folder.csv is no file"),
+        (("{escapes}", "-r", "{reference}"), "Expected 3 columns, got 1: [31mred"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(run, recorded, tmp_path, arguments, complaint):
     (tmp_path / "other.csv").write_text("a,b,city\n1,x,Rome\n")
     (tmp_path / "empty.csv").write_text("a,b,city\n")
-    places = {**recorded, "other": tmp_path / "other.csv", "empty": tmp_path / "empty.csv"}
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "escapes.csv").write_text("a,b,city\n1,2,Rome\n\x1b[31mred\n")
+    places = recorded | {name: tmp_path / f"{name}.csv" for name in ("other", "empty", "folder", "escapes")}
     result = run("replay", *(argument.format(**places) for argument in arguments))
     assert result.exit_code == 2
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
     assert line.startswith("driftlead replay: ")
+    assert line.isprintable()
     assert complaint in line

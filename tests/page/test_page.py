@@ -114,7 +114,7 @@ def test_a_signal_opens_by_click_and_by_key_and_has_an_address(drifted, visit, p
     expect(panel.locator(".figure .main-svg").first).to_be_visible()
     expect(panel.locator("[data-figure=distribution]")).to_contain_text("reference, 1,000 rows")
     expect(panel.locator("[data-figure=statistics]")).to_contain_text("change, row")
-    expect(panel.locator(".tile.bad").first).to_contain_text("alarm")
+    expect(panel.locator(".tile.bad").first).to_contain_text("in alarm, last above on row")
     name = panel.locator("h2").inner_text()
     address = page.url
     photograph(page, "page-signal")
@@ -168,7 +168,19 @@ def test_nothing_is_wider_than_a_phone(drifted, visit, photograph, width):
     page = visit(drifted.url, viewport={"width": width, "height": 800}, is_mobile=True, device_scale_factor=2)
     page.locator(".lane").first.scroll_into_view_if_needed()
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    if width == 320:
+    expect(page.locator(".change em")).to_be_visible()
+    crossed = page.evaluate("""() => {
+        const { left, right } = document.querySelector(".change em").getBoundingClientRect();
+        const ticks = [...document.querySelectorAll(".ticks span:not(.covered)")];
+        return ticks.filter((tick) => {
+            const box = tick.getBoundingClientRect();
+            return left < box.right && box.left < right;
+        }).map((tick) => tick.textContent);
+    }""")
+    assert crossed == []
+    if width == 320:  # the line of a change keeps to the heat map, and crosses no name
+        line = "li => getComputedStyle(li, '::after').backgroundImage"
+        assert "linear-gradient" in page.locator(".lane-list li").first.evaluate(line)
         page.set_viewport_size({"width": 390, "height": 800})
         page.evaluate("scrollTo(0, 0)")
         photograph(page, "page-phone")

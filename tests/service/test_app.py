@@ -309,6 +309,18 @@ def test_too_many_requests_at_once_are_told_to_come_back(make_service):
     assert service.infer(tensor([1, 2, 3])).status_code == 200
 
 
+def test_a_key_is_no_key_where_it_is_empty(make_service):
+    with pytest.raises(InvalidParameterError, match="api_key must be not empty"):
+        make_service(api_key=" ")
+
+
+def test_a_name_is_a_part_of_an_address(make_service):
+    predictor = LinearClassifier()
+    predictor.name = "team/model"
+    with pytest.raises(InvalidParameterError, match=r"name must be a part of an address.*'team/model'"):
+        make_service(predictor)
+
+
 def test_limits_are_checked():
     with pytest.raises(InvalidParameterError, match="max_body_bytes must be above 0, got -1"):
         Limits(max_body_bytes=-1)

@@ -1,4 +1,4 @@
-"""Options that every command which serves has."""
+"""Options that several commands have."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ Folder = Annotated[
     Path | None,
     typer.Option(help="Folder to keep state, predictions, labels and episodes in; else in memory alone."),
 ]
-Budget = Annotated[float, typer.Option(help="Rows per false alarm of all signals and tests together.")]
+Budget = Annotated[
+    float,
+    typer.Option(help="Budget: rows per false alarm of all signals and tests together.", show_default="1e6"),
+]
 Window = Annotated[int, typer.Option(help="Rows in the sliding windows.")]
 ApiKey = Annotated[
     str | None,

@@ -23,7 +23,9 @@ def bench(
     signals: Annotated[int, typer.Option(min=1, max=10_000, help="Signals side by side.")] = 50,
     window: Annotated[int, typer.Option(min=2, help="Rows in the sliding windows.")] = 500,
     batch: Annotated[int, typer.Option(min=1, max=100_000, help="Rows at once.")] = 1_000,
-    seconds: Annotated[float, typer.Option(min=0.05, max=60, help="For each measurement.")] = 0.5,
+    seconds: Annotated[
+        float, typer.Option(min=0.05, max=60, help="Length of each measurement, in seconds.")
+    ] = 0.5,
 ) -> None:
     """Time every detector for a moment: batches of rows, and rows one by one."""
     from rich.console import Console
@@ -44,5 +46,8 @@ def bench(
             f"{1e6 / timed.rows_per_second:,.1f}",
         )
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"{signals} signals, windows of {window} rows, batches of {batch}, one core")
-    console.print(table)
+    # Rich itself ends a process whose output nobody reads, with an exit code of its own.
+    with console.capture() as written:
+        console.print(f"{signals} signals, windows of {window:,} rows, batches of {batch:,}, one core")
+        console.print(table)
+    typer.echo(written.get(), nl=False)

@@ -38,10 +38,11 @@ def calibrate(
         str | None, typer.Option(help="Columns to calibrate, with commas between them; all by default.")
     ] = None,
     false_alarm_every: Annotated[
-        str, typer.Option(help="Budget: rows per false alarm of all signals together, or e.g. '30 days'.")
+        str,
+        typer.Option(help="Budget: rows per false alarm of all signals and tests together, or '30 days'."),
     ] = "1e6",
     rows_per_second: Annotated[
-        float | None, typer.Option(help="Traffic, where the budget is a time.")
+        float | None, typer.Option(help="Traffic in rows per second, where the budget is a time.")
     ] = None,
     guarantee: Annotated[
         float | None,
@@ -49,10 +50,10 @@ def calibrate(
     ] = None,
     window: Annotated[int, typer.Option(help="Rows in the sliding windows.")] = 500,
     delta: Annotated[
-        float, typer.Option(help="Change of the mean that Page-Hinkley tolerates, in sd.")
+        float, typer.Option(help="Change of the mean that Page-Hinkley tolerates, in standard deviations.")
     ] = 0.25,
-    seed: Annotated[int, typer.Option(help="Of everything simulated.")] = 0,
-    shown: Annotated[int, typer.Option(help="Longest table; signals beyond it are counted.")] = 60,
+    seed: Annotated[int, typer.Option(help="Seed of everything simulated.")] = 0,
+    shown: Annotated[int, typer.Option(min=1, help="Most signals listed; the others are counted.")] = 60,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="File to write, for --calibration of replay, serve and watch."),

@@ -55,6 +55,7 @@ def ending_well(command: Callable[..., None]) -> Callable[..., None]:
 
 def _in_one_line(error: Exception) -> str:
     text = str(error)
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        text = f"{error.filename}: {error.strerror}"
-    return " ".join(text.split())
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    # A message may quote a file, and what a file holds must not steer a terminal.
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())

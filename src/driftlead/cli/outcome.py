@@ -76,7 +76,7 @@ def _notes(outcome: Outcome) -> Iterator[str]:
     least = 20 * outcome.settings.window
     if outcome.profile.n_rows < least:
         yield (
-            f"The reference has {outcome.profile.n_rows:,} rows; with windows of {outcome.settings.window} "
+            f"The reference has {outcome.profile.n_rows:,} rows; with windows of {outcome.settings.window:,} "
             f"it should have {least:,}, else its own chance is taken for drift."
         )
     if outcome.calibration is None and outcome.episodes:

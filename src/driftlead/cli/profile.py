@@ -47,9 +47,9 @@ def profile(
         typer.Option(help="Model whose answers are profiled too: a file, or module:attribute; see serve."),
     ] = None,
     shape: ShapeOption = None,
-    softmax: Annotated[bool, typer.Option(help="The model gives logits.")] = False,
-    max_sample: Annotated[int, typer.Option(help="Longest sample kept of a column.")] = 20_000,
-    seed: Annotated[int, typer.Option(help="Of the samples.")] = 0,
+    softmax: Annotated[bool, typer.Option("--softmax", help="The model gives logits.")] = False,
+    max_sample: Annotated[int, typer.Option(help="Most values kept of a column.")] = 20_000,
+    seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
 ) -> None:
     """Take the reference that live rows are compared with."""
     from driftlead.reference import ReferenceProfile

@@ -95,11 +95,19 @@ def open_columns(path: Path, profile: ReferenceProfile) -> Table:
 
 
 def batches(table: Table, profile: ReferenceProfile) -> Iterator[NDArray[np.float64]]:
-    """Yield the rows of an opened table as the profile's signals, at most some thousand at once."""
+    """Yield the rows of an opened table as the profile's signals, some thousand at once.
+
+    Always as many, so that what is said of a file does not depend on its format.
+    """
     prefixed = {signal.name.removeprefix(_FEATURE): signal.name for signal in profile.signals}
+    rest = np.empty((0, profile.n_signals))
     for rows in table.rows(lambda column, texts: profile.encode(prefixed[column], texts)):
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
-            yield rows[start : start + _ROWS_AT_ONCE]
+        rest = np.concatenate([rest, rows])
+        while len(rest) >= _ROWS_AT_ONCE:
+            yield rest[:_ROWS_AT_ONCE]
+            rest = rest[_ROWS_AT_ONCE:]
+    if len(rest):
+        yield rest
 
 
 def load_calibration(

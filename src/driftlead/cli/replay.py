@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from driftlead.cli.addresses import Calibration
+from driftlead.cli.addresses import Budget, Calibration, Window
 from driftlead.cli.progress import progress_bar
 
 __all__ = ["EPILOG", "Format", "replay"]
@@ -24,6 +24,10 @@ EPILOG = """
 
 Exit code 0: no drift, 1: drift, 2: it could not be done. Files may be larger than memory. Rows must be in the
 order of time. Without --calibrate thresholds hold for rows that do not depend on each other.
+
+Of each signal that drifted come its mean before and after, or the share of the category that changed most;
+its evidence, a log likelihood ratio in nats, by which signals are ranked; the row from which on it is
+estimated to have changed; and the row at which a test alarmed.
 """
 
 
@@ -40,10 +44,8 @@ def replay(
     reference: Annotated[
         Path, typer.Option("--reference", "-r", help="Rows from when all was well, or a profile of them.")
     ],
-    false_alarm_every: Annotated[
-        float, typer.Option(help="Budget: rows per false alarm of all columns and tests together.")
-    ] = 1e6,
-    window: Annotated[int, typer.Option(help="Rows in the sliding windows.")] = 500,
+    false_alarm_every: Budget = 1e6,
+    window: Window = 500,
     columns: Annotated[
         str | None, typer.Option(help="Columns to watch, with commas between them; all by default.")
     ] = None,
@@ -56,7 +58,7 @@ def replay(
     calibration: Calibration = None,
     output: Annotated[Format, typer.Option("--format", help="How to write the outcome.")] = Format.text,
     shown: Annotated[int, typer.Option(min=1, help="Most signals listed of each episode.")] = 8,
-    seed: Annotated[int, typer.Option(help="Of the random ranks of tied values.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the random ranks of tied values.")] = 0,
 ) -> None:
     """Run the detectors over a recorded file and say when what drifted."""
     from driftlead.cli.outcome import write_outcome

@@ -43,8 +43,10 @@ def watch(
         typer.Option(help="Output that holds the prediction; by default the first table of several columns."),
     ] = None,
     softmax: Annotated[bool, typer.Option("--softmax", help="That output holds logits.")] = False,
-    wait: Annotated[float, typer.Option(help="Longest wait for the other half of a pair, in seconds.")] = 60,
-    memory: Annotated[int, typer.Option(help="Most memory of what waits, in MiB.")] = 256,
+    wait: Annotated[
+        float, typer.Option(min=0.001, help="Longest wait for the other half of a pair, in seconds.")
+    ] = 60,
+    memory: Annotated[int, typer.Option(min=1, help="Most memory of what waits, in MiB.")] = 256,
     host: Host = "127.0.0.1",
     port: Port = 8000,
     metrics_host: MetricsHost = "127.0.0.1",

@@ -40,6 +40,7 @@ def ranking(document: Mapping[str, Any], theme: Theme = "light", *, most: int = 
         "y": [plain(signal["signal"]) for signal in signals],
         "text": [_strongest(signal["peaks"]) for signal in signals],
         "textposition": "auto",
+        "insidetextfont": {"color": palette.surface},
         "customdata": [signal["change_row"] for signal in signals],
         "marker": {"color": palette.live},
         "hovertemplate": "%{y}<br>%{x:.0f} nats, changed about row %{customdata:,}<extra></extra>",

@@ -122,7 +122,7 @@ def open_table(path: Path, columns: Sequence[str] | None, texts: Collection[str]
         raise DriftleadError(f"reading {path} needs pyarrow: pip install 'driftlead[tables]'") from None
 
     if not path.is_file():
-        raise InvalidDataError(f"{path} not found")
+        raise InvalidDataError(f"{path} is no file" if path.exists() else f"{path} not found")
     suffix = path.suffix.lower()
     if suffix not in (".parquet", ".csv", ".tsv", ".jsonl"):
         raise InvalidDataError(

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from fastapi import FastAPI, Response
 from prometheus_client import CollectorRegistry
 
+from driftlead.errors import InvalidParameterError
 from driftlead.service.actions import add_action_routes
 from driftlead.service.answers import json_answer
 from driftlead.service.events import EventWatch, Translation, add_event_routes
@@ -57,12 +58,23 @@ def create_app(
         Where the service's metrics are registered; a private one by default.
     class_names : sequence of str
         Names of the classes, in the order of `Prediction.scores`, for ``driftlead_predictions_total``.
+    api_key : str, optional
+        What clients must show to change the monitor; without one nothing is asked for.
+
+    Raises
+    ------
+    InvalidParameterError
+        The model's name or version cannot stand in an address, or the key is empty.
 
     Returns
     -------
     FastAPI
         ``app.state.worker`` is the inference thread, ``app.state.gate`` the concurrency limit.
     """
+    _require_key_or_none(api_key)
+    for part in ("name", "version"):
+        if not (value := getattr(predictor, part)) or "/" in value:
+            raise InvalidParameterError(part, "a part of an address, without a slash", value)
     limits = limits or Limits()
     registry = registry or CollectorRegistry()
     metrics = ServiceMetrics(registry, predictor.name, predictor.version, predictor.platform, class_names)
@@ -125,11 +137,17 @@ def create_watch_app(
     api_key : str, optional
         As for `create_app`. Events need none: payload loggers cannot show one.
 
+    Raises
+    ------
+    InvalidParameterError
+        The key is empty.
+
     Returns
     -------
     FastAPI
         ``app.state.watch`` is the `driftlead.service.events.EventWatch`.
     """
+    _require_key_or_none(api_key)
     limits = limits or Limits()
     registry = registry or CollectorRegistry()
     named = {"model": model, "version": version}
@@ -170,3 +188,8 @@ def _add_index(app: FastAPI, links: Mapping[str, str], *, model: str, version: s
     async def index() -> Response:
         content = {"service": "driftlead", "model": model, "version": version}
         return json_answer({**content, "links": {**links, **everywhere}})
+
+
+def _require_key_or_none(api_key: str | None) -> None:
+    if api_key is not None and not api_key.strip():
+        raise InvalidParameterError("api_key", "not empty (leave it out to ask for none)", api_key)

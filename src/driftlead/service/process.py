@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 import os
@@ -257,7 +258,7 @@ def _start_metrics(registry: CollectorRegistry, endpoints: Endpoints, stack: Exi
 
 def _no_address(endpoints: Endpoints, prefix: str, error: OSError | UnicodeError) -> StartupError:
     host, port = getattr(endpoints, f"{prefix}host"), getattr(endpoints, f"{prefix}port")
-    if isinstance(error, socket.gaierror | UnicodeError):
+    if isinstance(error, socket.gaierror | UnicodeError) or error.errno == errno.EADDRNOTAVAIL:
         reason = "no such host" if isinstance(error, UnicodeError) else error.strerror
         advice = f"choose another host, the setting is {endpoints.setting(f'{prefix}host')}"
     else:

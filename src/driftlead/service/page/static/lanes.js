@@ -18,7 +18,6 @@ const PERIODS = [
 ];
 const SHORTEST_SECONDS = 60;
 const TICKS = 4;
-const COVERED = 0.1;
 
 export class Lanes {
   constructor(palettes, open) {
@@ -185,26 +184,31 @@ export class Lanes {
   }
 
   paintAxis(start, end) {
-    const changes = this.overview.episodes.map((episode) => (episode.changed_at - start) / (end - start));
     const ticks = [];
     for (let tick = 0; tick <= TICKS; tick++) {
-      const part = tick / TICKS;
-      const text = tick === TICKS ? "now" : axisClock(start + part * (end - start), end - start);
-      // A time beside the mark of a change could not be read.
-      const covered = changes.some((change) => Math.abs(change - part) < COVERED);
-      ticks.push(make("span", { className: covered ? "covered" : "" }, text));
+      const text = tick === TICKS ? "now" : axisClock(start + (tick / TICKS) * (end - start), end - start);
+      ticks.push(make("span", {}, text));
     }
     show(this.axis, make("span", { className: "name" }, "UTC"), make("div", { className: "ticks" }, ticks),
       make("span", { className: "value", title: "highest in this period, in multiples of the threshold" }, "peak"));
-    const marks = this.overview.episodes
+    const places = this.overview.episodes
       .filter((episode) => episode.changed_at >= start && episode.changed_at <= end)
-      .map((episode) => {
-        const mark = make("span", { className: "change" }, make("em", {}, "change"));
-        mark.style.left = `${(100 * (episode.changed_at - start)) / (end - start)}%`;
-        mark.classList.toggle("late", episode.changed_at > start + 0.8 * (end - start));
-        return mark;
-      });
+      .map((episode) => (100 * (episode.changed_at - start)) / (end - start));
+    const marks = places.map((place) => {
+      const mark = make("span", { className: "change" }, make("em", {}, "change"));
+      mark.style.left = `${place}%`;
+      mark.classList.toggle("late", place > 80);
+      return mark;
+    });
+    const lines = places.map((place) => `linear-gradient(90deg, transparent ${place}%, var(--text) ${place}% calc(${place}% + 2px), transparent 0)`);
+    this.list.style.setProperty("--changes", lines.join(", ") || "none");
     this.changes.replaceChildren(make("span"), make("div", {}, marks), make("span"));
+    // A time beneath the flag of a change could not be read.
+    const flags = marks.map((mark) => mark.firstChild.getBoundingClientRect());
+    for (const tick of this.axis.querySelectorAll(".ticks span")) {
+      const { left, right } = tick.getBoundingClientRect();
+      tick.classList.toggle("covered", flags.some((flag) => left < flag.right && flag.left < right));
+    }
   }
 
   repaintLegend() {

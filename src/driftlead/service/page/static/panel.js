@@ -161,12 +161,18 @@ function loadPlotly() {
   return loading;
 }
 
+// Of a test that drifts the statistic may be low by now: Page-Hinkley starts anew after each alarm.
+function lastAlarm({ drifting, alarms, last_alarm_row: row }) {
+  if (!row) return "no alarm";
+  return drifting ? `in alarm, last above on row ${count(row)}` : `${plural(alarms, "alarm")}, the latest on row ${count(row)}`;
+}
+
 function signalFacts(signal) {
   const tiles = signal.statistics.map((each) =>
     make("li", { className: each.drifting ? "tile bad" : "tile" },
       make("span", {}, each.detector), make("b", {}, ratio(each.ratio)),
       make("small", {}, `${number(each.statistic)} of ${number(each.threshold)}`),
-      make("small", {}, each.last_alarm_row ? `${plural(each.alarms, "alarm")}, the latest on row ${count(each.last_alarm_row)}` : "no alarm")));
+      make("small", {}, lastAlarm(each))));
   const lines = [];
   const shares = signal.distribution;
   if (shares) {
