@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from driftlead.errors import InvalidParameterError, ReferenceMismatchError, Stat
 from driftlead.monitor.detection import Detection
 from driftlead.monitor.settings import MonitorSettings
 from driftlead.monitor.watch import detector_specs
+from driftlead.monitor.wish import Wish
 from driftlead.reference import ReferenceProfile
 
 __all__ = ["Baseline", "Collection"]
@@ -31,8 +32,7 @@ class Collection:
     """Rows on their way to become the reference, and who asked for it."""
 
     wanted: int
-    by: str
-    note: str | None
+    wish: Wish
     batches: list[NDArray[np.float64]] = field(default_factory=list)
     rows: int = 0
     making: bool = False
@@ -66,6 +66,7 @@ class Baseline:
         self._calibration = calibration
         self._on_error = on_error
         self._newer: ReferenceProfile | None = None
+        self._wish: Wish | None = None  # of the newer one
         self._collection: Collection | None = None
         self._maker: threading.Thread | None = None
 
@@ -86,11 +87,16 @@ class Baseline:
         """
         return Detection(self._newer or self._trained, self._settings, self._calibration, self._on_error)
 
+    def merged(self, states: Sequence[Mapping[str, Any]]) -> Detection:
+        """Return the detection of one monitor that saw what several saw; raises as `Detection.merged`."""
+        return Detection.merged(self._newer or self._trained, self._settings, states, self._calibration)
+
     def state(self) -> dict[str, Any] | None:
         """Return the newer reference and its thresholds as plain arrays; None where there is none."""
-        if self._newer is None:
+        if self._newer is None or self._wish is None:
             return None
         return {
+            "wish": self._wish.state(),
             "profile": self._newer.to_state(),
             "calibration": None if self._calibration is None else self._calibration.to_state(),
         }
@@ -103,13 +109,28 @@ class Baseline:
         StateError, ReferenceMismatchError
             It is damaged, or of another model. Nothing has changed then.
         """
-        if state is None:
-            return
+        if state is not None:
+            self._newer, self._calibration, self._wish = self.read(state)
+
+    def shared(self) -> tuple[str, dict[str, Any]] | None:
+        """Return the newer reference, by name, for other replicas; None where there is none."""
+        state = self.state()
+        return None if state is None or self._wish is None else (self._wish.name, state)
+
+    def read(self, state: Mapping[str, Any]) -> tuple[ReferenceProfile, Calibration | None, Wish]:
+        """Return the reference that `state` held, thresholds if they can be kept, and whose wish it was.
+
+        Raises
+        ------
+        StateError, ReferenceMismatchError
+            It is damaged, or of another model.
+        """
         try:
+            wish = Wish.from_state(state.get("wish"))
             newer = ReferenceProfile.from_state(state["profile"])
             kept = state["calibration"]
             calibration = None if kept is None else Calibration.from_state(kept)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise StateError(f"it is incomplete ({error})") from error
         newer.require_model(self._trained.model_hash)
         if newer.signals != self._trained.signals:
@@ -125,9 +146,10 @@ class Baseline:
         except ReferenceMismatchError as difference:
             _log.info("thresholds of the reference that a person asked for are found anew: %s", difference)
             calibration = None
-        self._newer, self._calibration = newer, calibration
+        # A state keeps no quality of its own: it is renewed apart, once labels have come.
+        return replace(newer, quality=self._trained.quality), calibration, wish
 
-    def collect(self, rows: int | None, by: str, note: str | None) -> int:
+    def collect(self, rows: int | None, by: str, note: str | None, now: float) -> int:
         """Begin to collect a new reference, in place of one still being collected; return its rows.
 
         Raises
@@ -141,7 +163,7 @@ class Baseline:
             raise InvalidParameterError("rows", f"from two windows, {least}, to {most}", wanted)
         if not by.strip():
             raise InvalidParameterError("by", "a name", by)
-        self._collection = Collection(wanted, by, note)
+        self._collection = Collection(wanted, Wish.of(now, by, note, self._wish))
         return wanted
 
     def take(
@@ -178,7 +200,16 @@ class Baseline:
         if self._collection is not collection:
             return False
         self._collection = None
-        self._newer, self._calibration = profile, calibration
+        self._newer, self._calibration, self._wish = profile, calibration, collection.wish
+        return True
+
+    def succeed(self, profile: ReferenceProfile, calibration: Calibration | None, wish: Wish) -> bool:
+        """Make a reference of another replica the one that holds, unless a later one was asked for here."""
+        if self._wish is not None and self._wish.name >= wish.name:
+            return False
+        if self._collection is not None and self._collection.wish.name < wish.name:
+            self._collection = None
+        self._newer, self._calibration, self._wish = profile, calibration, wish
         return True
 
     def cancel(self) -> threading.Thread | None:

@@ -55,14 +55,21 @@ class EpisodeLog:
         self._on_error = on_error
         self._lock = threading.Lock()
 
-    def keep(self, events: Sequence[EpisodeEvent]) -> None:
-        """Have events kept; called in the order in which they happened to an episode, under its lock."""
+    def keep(self, events: Sequence[EpisodeEvent], *, tell: bool = True) -> None:
+        """Have events kept; called in the order in which they happened to an episode, under its lock.
+
+        Parameters
+        ----------
+        events : sequence of EpisodeEvent
+        tell : bool
+            Whether webhooks hear of them: they do once, from the replica that a person told.
+        """
         for event in events:
             if event.kind == "opened":
                 with self._lock:
                     self.opened += 1
             owned = replace(event, episode=self._owned(event.episode))
-            messages = [(name, owned.to_message(**self._source)) for name in self._webhooks]
+            messages = [(name, owned.to_message(**self._source)) for name in self._webhooks if tell]
             self._recorder.save_episode(owned.episode.to_record(), messages)
 
     def call(self, events: Sequence[EpisodeEvent]) -> None:
@@ -88,9 +95,33 @@ class EpisodeLog:
             self.keep([event])
         return event
 
+    def resolve(self, episode_id: str, now: float, by: str, note: str | None) -> EpisodeEvent:
+        """End an open episode that no tracker here holds; the replica that holds it hears of it by the store.
+
+        Raises
+        ------
+        InvalidParameterError
+            No open episode has this id.
+        StorageError
+            The store does not answer.
+        """
+        episode = self.get(episode_id)
+        if episode is None or episode.status == "resolved":
+            raise InvalidParameterError("episode_id", "the id of an open episode", episode_id)
+        event = EpisodeEvent(
+            "resolved", now, episode.resolve(now, episode.last_alarm_row, "closed", by, note)
+        )
+        self.keep([event])
+        return event
+
     def get(self, episode_id: str) -> Episode | None:
         """Return an episode that no tracker holds, as it will be kept; raises as the store does."""
         record = self._recorder.episode(episode_id) if is_id(episode_id) else None
+        return next(self._readable([] if record is None else [record]), None)
+
+    def kept(self, episode_id: str) -> Episode | None:
+        """Return an episode as the store has it, other replicas' words included; raises as the store does."""
+        record = self._recorder.store.episode(episode_id)
         return next(self._readable([] if record is None else [record]), None)
 
     def latest(self, limit: int, current: Sequence[Episode]) -> list[Episode]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import threading
 from collections import Counter
@@ -13,15 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from driftlead.errors import InvalidDataError, StateError
+from driftlead.errors import StateError
 from driftlead.estimation import AccuracyAudit, AccuracyEstimate, bin_counts
 from driftlead.monitor.detection import Detection
 from driftlead.monitor.episode import EpisodeEvent
 from driftlead.monitor.history import History, HistorySamples
+from driftlead.monitor.labels import checked_labels, measurable
+from driftlead.monitor.quality_baseline import QualityCollection, read_quality, watch_errors
 from driftlead.monitor.recorder import Recorder
-from driftlead.monitor.records import ID_RULE, JoinedLabels, is_id
+from driftlead.monitor.records import JoinedLabels
 from driftlead.monitor.settings import MonitorSettings
 from driftlead.monitor.snapshot import LabelsSnapshot
+from driftlead.monitor.wish import Wish
 from driftlead.quality import QualityWindow, errors, losses
 from driftlead.reference import ReferenceProfile, ReferenceQuality
 from driftlead.signals import Signal
@@ -70,7 +72,7 @@ class Feedback:
     on_error : callable
         Called with the name of the place, inside the ``except`` block of each failure.
     keep : callable
-        Has what happened to episodes kept; called in the order in which it happened.
+        `EpisodeLog.keep`: has what happened to episodes kept, in the order in which it happened.
     """
 
     def __init__(
@@ -79,7 +81,7 @@ class Feedback:
         settings: MonitorSettings,
         recorder: Recorder,
         on_error: Callable[[str], None],
-        keep: Callable[[Sequence[EpisodeEvent]], None],
+        keep: Callable[..., None],
     ) -> None:
         self._recorder = recorder
         self._keep = keep
@@ -87,13 +89,17 @@ class Feedback:
         self._deadline = settings.label_deadline_seconds
         self._lock = threading.Lock()
         self._outcomes: Counter[str] = Counter(asdict(FeedbackOutcome()))
+        self._profile = profile
+        self._settings = settings
         self.reference = profile.quality
+        self._renewed: tuple[str, Wish] | None = None  # name of a reference that a person asked for
+        self._collection: QualityCollection | None = None
         self.lag_seconds = self.received_at = math.nan
         self.quality: QualityWindow | None = None
         self.detection: Detection | None = None
         if self.reference is not None:
             self.quality = QualityWindow(self.reference.n_outputs, settings.quality_window)
-            self.detection = _detection(profile, self.reference, settings, on_error)
+            self.detection = self._watching(self.reference)
 
     @property
     def outcomes(self) -> dict[str, int]:
@@ -122,7 +128,7 @@ class Feedback:
         StorageError
             The store does not take labels now; nothing has been kept then, unless it is ``uncertain``.
         """
-        names, values = self._checked(ids, labels)
+        names, values = checked_labels(ids, labels, self.reference)
         if not names:
             return FeedbackOutcome(), []
         if self._recorder.holds(names):
@@ -155,25 +161,58 @@ class Feedback:
                 events += self._measure(joined, now)
         return events
 
-    def acknowledge(self, episode_id: str, now: float, by: str, note: str | None) -> EpisodeEvent | None:
+    def acknowledge(
+        self, episode_id: str, now: float, by: str, note: str | None, *, tell: bool = True
+    ) -> EpisodeEvent | None:
         """Acknowledge the open episode of the labelled rows, if it has this id."""
         with self._lock:
             if self.detection is None:
                 return None
             event = self.detection.acknowledge(episode_id, now, by, note)
             if event is not None and event.episode.acknowledged_at == now:
-                self._keep([event])
+                self._keep([event], tell=tell)
             return event
 
-    def resolve(self, episode_id: str, now: float, by: str, note: str | None) -> EpisodeEvent | None:
+    def resolve(
+        self, episode_id: str, now: float, by: str, note: str | None, *, tell: bool = True
+    ) -> EpisodeEvent | None:
         """End the open episode of the labelled rows, if it has this id."""
         with self._lock:
             if self.detection is None:
                 return None
             event = self.detection.resolve(episode_id, now, by, note)
             if event is not None:
-                self._keep([event])
+                self._keep([event], tell=tell)
             return event
+
+    def collect(self, wish: Wish) -> None:
+        """Make labelled predictions since a person's wish the reference, once there are enough of them.
+
+        Until then errors, losses and the estimate are judged by the reference that holds.
+        """
+        with self._lock:
+            if self.reference is not None:
+                wanted = min(self.reference.n_rows, self._settings.quality_window)
+                self._collection = QualityCollection(wish, wanted)
+
+    def shared(self) -> tuple[str, dict[str, Any]] | None:
+        """Return the reference that a person asked for, by name, for other replicas; None without one."""
+        with self._lock:
+            return self._renewed_state()
+
+    def adopt(self, name: str, shared: Mapping[str, Any], now: float) -> list[EpisodeEvent]:
+        """Take up a reference that another replica made.
+
+        Raises
+        ------
+        StateError
+            It is damaged, or of another model.
+        """
+        reference, wish = read_quality(shared)
+        with self._lock:
+            if self.reference is None or reference.n_outputs != self.reference.n_outputs:
+                raise StateError("the reference of quality that another replica made has other outputs")
+            return self._renew(name, reference, wish, now)
 
     def snapshot(self, recent_rows: NDArray[np.float64], signals: Sequence[Signal]) -> LabelsSnapshot:
         """Return what is known from labels, and what is estimated without them.
@@ -229,6 +268,11 @@ class Feedback:
         if self.quality is None or self.detection is None:
             return
         windows = [self._quality_of(state) for state in states]
+        renewed = states[0].get("renewed")
+        if renewed is not None:
+            self.reference, wish = read_quality(renewed)
+            self._renewed = (str(renewed["name"]), wish)
+            self.detection = self._watching(self.reference)
         detection = self.detection
         self.detection = Detection.merged(
             detection.profile, detection.settings, [state["detection"] for state in states]
@@ -261,10 +305,13 @@ class Feedback:
     def state(self) -> dict[str, Any]:
         """Return what goes on after a restart, as plain arrays and scalars."""
         with self._lock:
+            renewed = self._renewed_state()
             return {
                 "quality": None if self.quality is None else self.quality.state(),
                 "detection": None if self.detection is None else self.detection.state(),
                 "lag_seconds": self.lag_seconds,
+                "renewed": renewed and {"name": renewed[0], **renewed[1]},
+                "collection": None if self._collection is None else self._collection.state(),
             }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -280,10 +327,20 @@ class Feedback:
         quality = self._quality_of(state)
         try:
             lag = float(state["lag_seconds"])
-            self.detection.restore(state["detection"])
+            renewed, collected = state.get("renewed"), state.get("collection")
+            reference, detection, name = self.reference, self.detection, None
+            if renewed is not None:
+                reference, wish = read_quality(renewed)
+                name = (str(renewed["name"]), wish)
+                detection = self._watching(reference)
+            if collected is not None:
+                collected = QualityCollection.from_state(collected, quality.n_outputs)
+            detection.restore(state["detection"])
         except (KeyError, TypeError, ValueError) as error:
             raise StateError(f"what it holds of labels is incomplete ({error})") from error
         self.quality, self.lag_seconds = quality, lag
+        self.reference, self.detection, self._renewed = reference, detection, name
+        self._collection = collected
 
     def _is_late(self, joined: JoinedLabels, now: float) -> NDArray[np.bool_]:
         return np.asarray(now - joined.made_at > self._deadline)
@@ -310,7 +367,7 @@ class Feedback:
             return []
         outputs, labels = joined.outputs[usable, :width], joined.labels[usable]
         try:
-            measured = self._measurable(outputs, labels)
+            measured = measurable(outputs, labels, self._on_error)
             if not measured.any():
                 return []
             outputs, labels = outputs[measured], labels[measured]
@@ -319,82 +376,46 @@ class Feedback:
             rows = rows[:, : self.detection.profile.n_signals]
             events = self.detection.advance(rows, np.full(len(rows), now))
             self._keep(events)
-            return events
+            return events + self._collect(outputs, labels, joined.made_at[usable][measured], now)
         except Exception:
             self._on_error("quality")
             return []
 
-    def _measurable(self, outputs: NDArray[np.float32], labels: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which predictions and labels can be measured: one that cannot takes no other with it."""
-        try:
-            errors(outputs, labels)
-        except InvalidDataError:
-            self._on_error("quality")
-        else:
-            return np.ones(len(labels), dtype=np.bool_)
-        sound = np.zeros(len(labels), dtype=np.bool_)
-        for row in range(len(labels)):
-            with contextlib.suppress(InvalidDataError):
-                errors(outputs[row : row + 1], labels[row : row + 1])
-                sound[row] = True
-        return sound
+    def _collect(
+        self,
+        outputs: NDArray[np.float32],
+        labels: NDArray[np.float64],
+        made_at: NDArray[np.float64],
+        now: float,
+    ) -> list[EpisodeEvent]:
+        collection = self._collection
+        if collection is None or self.reference is None or not collection.take(outputs, labels, made_at):
+            return []
+        # Before it is made: what makes no reference must not be tried again with every label.
+        self._collection = None
+        # Replicas collect for themselves. Of two references for one wish the one made last stands.
+        name = f"{collection.wish.name}/{Wish.of(now, '', None).name}"
+        return self._renew(name, collection.reference(self.reference.class_names), collection.wish, now)
 
-    def _checked(self, ids: Sequence[str], labels: ArrayLike) -> tuple[list[str], NDArray[np.float64]]:
-        names: list[Any] = list(ids)
-        for row, name in enumerate(names):
-            if not is_id(name):
-                raise InvalidDataError(f"ids[{row}] must be {ID_RULE}, got {name!r:.300}")
-        classes = self.reference.class_names if self.reference is not None else ()
-        given = list(np.atleast_1d(np.asarray(labels, dtype=object)))
-        if len(given) != len(names):
-            raise InvalidDataError(f"labels must be as many as ids, {len(names)}, got {len(given)}")
-        outputs = self.reference.n_outputs if self.reference is not None else None
-        values = [_value(label, row, classes, outputs) for row, label in enumerate(given)]
-        return names, np.array(values, dtype=np.float64)
+    def _renew(self, name: str, reference: ReferenceQuality, wish: Wish, now: float) -> list[EpisodeEvent]:
+        """Go on with another reference, of which the open episode knows nothing."""
+        assert self.detection is not None
+        detection, before = self._watching(reference), self.detection
+        event = before.tracker.resolve(now, "rebaselined", wish.by, wish.note)
+        detection.succeed(before)
+        self.reference, self.detection, self._renewed = reference, detection, (name, wish)
+        if self._collection is not None and self._collection.wish.name <= wish.name:
+            self._collection = None
+        if event is None:
+            return []
+        self._keep([event])
+        return [event]
 
+    def _renewed_state(self) -> tuple[str, dict[str, Any]] | None:
+        if self._renewed is None or self.reference is None:
+            return None
+        name, wish = self._renewed
+        return name, {"quality": self.reference.to_state(), "wish": wish.state()}
 
-def _quoted(label: Any) -> str:
-    try:
-        return f"{label!r:.100}"
-    except ValueError:  # Python refuses to write a very long number
-        return "a huge number"
-
-
-def _value(label: Any, row: int, classes: Sequence[str], outputs: int | None) -> float:
-    """Turn one label into a class index or a true value."""
-    if isinstance(label, str):
-        if label not in classes:
-            known = f"one of {', '.join(classes[:20])}" if classes else "a number: the classes have no names"
-            raise InvalidDataError(f"labels[{row}] must be {known}, got {label!r:.100}")
-        return float(classes.index(label))
-    if isinstance(label, bool | np.bool_ | int | float | np.integer | np.floating):
-        try:
-            value = float(label)
-        except OverflowError:
-            value = math.inf
-        if outputs is None or outputs == 1:
-            if math.isfinite(value):
-                return value
-            raise InvalidDataError(f"labels[{row}] must be a finite number, got {_quoted(label)}")
-        if value.is_integer() and 0 <= value < outputs:
-            return value
-        raise InvalidDataError(f"labels[{row}] must be a class from 0 to {outputs - 1}, got {_quoted(label)}")
-    raise InvalidDataError(f"labels[{row}] must be a number or a class name, got {label!r:.100}")
-
-
-def _detection(
-    profile: ReferenceProfile,
-    quality: ReferenceQuality,
-    settings: MonitorSettings,
-    on_error: Callable[[str], None],
-) -> Detection:
-    """Watch the error of each labelled row, and its loss for a classifier, with Page-Hinkley."""
-    samples = {"performance:error": quality.errors}
-    if quality.n_outputs > 1:
-        samples["performance:loss"] = quality.losses
-    signals = [Signal(name) for name in samples]
-    rows = np.full((max(map(len, samples.values())), len(samples)), np.nan)
-    for column, sample in enumerate(samples.values()):
-        rows[: len(sample), column] = sample
-    reference = ReferenceProfile.from_rows(signals, rows, model_hash=profile.model_hash)
-    return Detection(reference, settings.for_labels(), on_error=on_error)
+    def _watching(self, reference: ReferenceQuality) -> Detection:
+        return watch_errors(self._profile, reference, self._settings, self._on_error)

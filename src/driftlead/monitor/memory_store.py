@@ -16,6 +16,7 @@ from driftlead.monitor.records import (
     KeptPredictions,
     Notification,
     PredictionBatch,
+    merged,
     same_outputs,
 )
 
@@ -57,6 +58,7 @@ class MemoryStore:
         self._episodes: dict[str, EpisodeRecord] = {}
         self._notifications: dict[int, tuple[Notification, float]] = {}
         self._next_notification = 1
+        self._references: dict[str, tuple[str, bytes]] = {}
 
     def add_predictions(self, batch: PredictionBatch) -> KeptPredictions:
         """Keep predictions. The same once more changes nothing; another one of a known id spoils both."""
@@ -110,13 +112,7 @@ class MemoryStore:
         """Keep an episode and messages about it."""
         with self._lock:
             before = self._episodes.get(episode.id)
-            if before is not None:
-                episode = replace(
-                    episode,
-                    resolved_at=_never_undone(before.resolved_at, episode.resolved_at),
-                    acknowledged_at=_never_undone(before.acknowledged_at, episode.acknowledged_at),
-                )
-            self._episodes[episode.id] = episode
+            self._episodes[episode.id] = episode if before is None else merged(before, episode)
             for target, body in notify:
                 message = Notification(self._next_notification, target, body, 0, episode.opened_at)
                 self._notifications[message.id] = (message, 0.0)
@@ -131,6 +127,16 @@ class MemoryStore:
         with self._lock:
             found = [each for each in self._episodes.values() if not unresolved or each.resolved_at is None]
         return sorted(found, key=lambda each: (each.opened_at, each.id), reverse=True)[:limit]
+
+    def add_reference(self, kind: str, name: str, content: bytes, made_at: float) -> None:
+        """Keep the newest reference of a kind."""
+        with self._lock:
+            self._references[kind] = max(self._references.get(kind, ("", b"")), (name, content))
+
+    def newest_reference(self, kind: str, after: str) -> tuple[str, bytes] | None:
+        """Return the newest reference of a kind, if it is newer than one."""
+        name, content = self._references.get(kind, ("", b""))
+        return (name, content) if name > after else None
 
     def claim_notifications(self, now: float, *, lease: float, limit: int = 10) -> list[Notification]:
         """Take messages that are due."""
@@ -178,7 +184,3 @@ class MemoryStore:
             duplicate=duplicate,
             unmatched=unmatched,
         )
-
-
-def _never_undone(before: float | None, now: float | None) -> float | None:
-    return before if now is None else now

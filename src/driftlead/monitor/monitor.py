@@ -18,8 +18,9 @@ from driftlead.errors import InvalidDataError, InvalidParameterError, StateError
 from driftlead.monitor.baseline import Baseline, Collection
 from driftlead.monitor.callbacks import Callback
 from driftlead.monitor.detection import Detection
-from driftlead.monitor.episode import Episode
+from driftlead.monitor.episode import Episode, EpisodeEvent
 from driftlead.monitor.episode_log import EpisodeLog
+from driftlead.monitor.exchange import Exchange, Part
 from driftlead.monitor.feedback import Feedback, FeedbackOutcome
 from driftlead.monitor.history import QUALITY_COLUMNS, History, MonitorHistory
 from driftlead.monitor.keeper import STATE, Keeper
@@ -30,6 +31,7 @@ from driftlead.monitor.row_queue import QueuedRows, RowQueue
 from driftlead.monitor.settings import MonitorSettings
 from driftlead.monitor.snapshot import MonitorSnapshot
 from driftlead.monitor.state_folder import StateFolder
+from driftlead.monitor.wish import Wish
 from driftlead.monitor.worker import Worker
 from driftlead.reference import ReferenceProfile
 from driftlead.signals import SignalRows, join_rows
@@ -153,6 +155,15 @@ class Monitor:
         self._restore_part(saved, "feedback", self._feedback.restore)
         self._restore_part(saved, "quality_history", self._quality_history.restore)
         self._restore_part(saved, "unwritten", self._recorder.restore)
+        self._exchange = Exchange(
+            self.store,
+            (
+                Part("rows", self._baseline.shared, self._adopt_rows),
+                Part("quality", self._feedback.shared, self._adopt_quality),
+            ),
+            self._clock,
+            self._count_error,
+        )
         self._lost_closed = False
         self._queue = RowQueue(self.settings.queue_rows, self.settings.queue_bytes)
         self._next_prune = time.monotonic()
@@ -227,7 +238,8 @@ class Monitor:
             rows, labels = [each["detection"] for each in states], [each["feedback"] for each in states]
         except (KeyError, TypeError) as error:
             raise StateError(f"a state is incomplete: {error}") from None
-        monitor._detection = Detection.merged(profile, monitor._row_settings, rows, calibration)
+        monitor._baseline.restore(states[0].get("baseline"))
+        monitor._detection = monitor._baseline.merged(rows)
         monitor._feedback.merge(labels)
         return monitor
 
@@ -369,12 +381,7 @@ class Monitor:
             The episode is no longer open, and the store does not answer.
         """
         now = self._clock()
-        with self._state_lock:
-            event = self._detection.acknowledge(episode_id, now, by, note)
-            if event is not None and event.episode.acknowledged_at == now:
-                self._log.keep([event])
-        if event is None:
-            event = self._feedback.acknowledge(episode_id, now, by, note)
+        event = self._acknowledge(episode_id, now, by, note)
         if event is None:
             event = self._log.acknowledge(episode_id, now, by, note)
         # Whoever acknowledges what is acknowledged changes nothing, and nobody is told.
@@ -385,22 +392,21 @@ class Monitor:
     def resolve(self, episode_id: str, by: str, note: str | None = None) -> Episode:
         """End an open episode because a person says so; what goes on alarming opens another one later.
 
+        Where another replica holds it, that one hears of it within ``save_every_seconds``, by the store.
+
         Raises
         ------
         InvalidParameterError
             No open episode has this id, or nobody is named.
+        StorageError
+            The episode is not open here, and the store does not answer.
         """
         if not by.strip():
             raise InvalidParameterError("by", "a name", by)
         now = self._clock()
-        with self._state_lock:
-            event = self._detection.resolve(episode_id, now, by, note)
-            if event is not None:
-                self._log.keep([event])
+        event = self._resolve(episode_id, now, by, note)
         if event is None:
-            event = self._feedback.resolve(episode_id, now, by, note)
-        if event is None:
-            raise InvalidParameterError("episode_id", "the id of an open episode", episode_id)
+            event = self._log.resolve(episode_id, now, by, note)
         self._log.call([event])
         return event.episode
 
@@ -432,7 +438,11 @@ class Monitor:
 
         The next rows are collected, and the detectors go on as they are until there are enough. Then bins,
         thresholds and detectors are made anew, the open episode is resolved as ``rebaselined``, and the
-        new reference is saved, so that it holds after a restart too.
+        new reference is saved, so that it holds after a restart too, and kept in the store, where the other
+        replicas of this version find it within ``save_every_seconds``.
+
+        Errors, losses and the estimated accuracy are judged by the old reference until there are labels of
+        enough predictions made since the call: as many as measure quality, or as the old reference has.
 
         Parameters
         ----------
@@ -454,7 +464,7 @@ class Monitor:
             There are fewer than two windows of rows, more than 50 million values, or nobody is named.
         """
         with self._state_lock:
-            return self._baseline.collect(rows, by, note)
+            return self._baseline.collect(rows, by, note, self._clock())
 
     # --- the process ---------------------------------------------------------------------------------
 
@@ -626,18 +636,69 @@ class Monitor:
         detection: Detection,
     ) -> None:
         """Go on with a new reference."""
+        wish = collection.wish
+        self._go_on(lambda: self._baseline.adopt(collection, profile, calibration), wish, detection)
+
+    def _adopt_rows(self, name: str, shared: Mapping[str, Any]) -> None:
+        """Go on with a reference that another replica made."""
+        profile, calibration, wish = self._baseline.read(shared)
+        detection = Detection(profile, self._row_settings, calibration, self._count_error)
+        self._go_on(lambda: self._baseline.succeed(profile, calibration, wish), wish, detection)
+
+    def _adopt_quality(self, name: str, shared: Mapping[str, Any]) -> None:
+        """Judge errors by a reference that another replica made."""
+        self._log.call(self._feedback.adopt(name, shared, self._clock()))
+
+    def _go_on(self, accepted: Callable[[], bool], wish: Wish, detection: Detection) -> None:
         with self._state_lock:
-            if not self._baseline.adopt(collection, profile, calibration):
+            if not accepted():
                 return
             before = self._detection
-            event = before.tracker.resolve(self._clock(), "rebaselined", collection.by, collection.note)
+            event = before.tracker.resolve(self._clock(), "rebaselined", wish.by, wish.note)
             detection.succeed(before)
             self._detection = detection
             if event is not None:
                 self._log.keep([event])
+        self._feedback.collect(wish)
         self._keeper.save()
         if event is not None:
             self._log.call([event])
+
+    def _acknowledge(
+        self, episode_id: str, now: float, by: str, note: str | None, *, tell: bool = True
+    ) -> EpisodeEvent | None:
+        """Acknowledge an episode that is open here."""
+        with self._state_lock:
+            event = self._detection.acknowledge(episode_id, now, by, note)
+            if event is not None and event.episode.acknowledged_at == now:
+                self._log.keep([event], tell=tell)
+        return event or self._feedback.acknowledge(episode_id, now, by, note, tell=tell)
+
+    def _resolve(
+        self, episode_id: str, now: float, by: str, note: str | None, *, tell: bool = True
+    ) -> EpisodeEvent | None:
+        """End an episode that is open here."""
+        with self._state_lock:
+            event = self._detection.resolve(episode_id, now, by, note)
+            if event is not None:
+                self._log.keep([event], tell=tell)
+        return event or self._feedback.resolve(episode_id, now, by, note, tell=tell)
+
+    def _hear(self) -> None:
+        """Take note of what people told other replicas of the episodes that are open here."""
+        for held in self.snapshot().open_episodes:
+            said = self._log.kept(held.id)
+            if said is None:
+                continue
+            event = None
+            if said.acknowledged_at is not None and held.acknowledged_at is None:
+                by = said.acknowledged_by or "another replica"
+                event = self._acknowledge(held.id, said.acknowledged_at, by, said.note, tell=False)
+            if said.resolved_at is not None:
+                by = said.resolved_by or "another replica"
+                event = self._resolve(held.id, said.resolved_at, by, said.note, tell=False)
+            if event is not None:
+                self._log.call([event])
 
     def _restore_part(self, saved: Mapping[str, Any], part: str, restore: Callable[[Any], None]) -> None:
         """Continue one part of a state; what cannot be continued begins anew, and the others go on."""
@@ -650,11 +711,13 @@ class Monitor:
             self._folder.copy_aside(STATE, f"{part} begins anew: {error}")
 
     def _tidy(self) -> None:
-        """Join labels that came before their predictions; now and then remove what is older than is kept."""
+        """Hear from other replicas, join labels that came before their predictions, remove what is old."""
         try:
             if not self._lost_closed:
                 self._log.close_lost([each.id for each in self.snapshot().open_episodes], self._clock())
                 self._lost_closed = True
+            self._hear()
+            self._exchange.run()
             self._log.call(self._feedback.join_waiting(self._clock()))
             self._prune()
         except Exception:

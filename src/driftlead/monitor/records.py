@@ -19,6 +19,7 @@ __all__ = [
     "PredictionBatch",
     "Store",
     "is_id",
+    "merged",
     "same_outputs",
 ]
 
@@ -156,6 +157,35 @@ class EpisodeRecord:
     document: dict[str, Any]
 
 
+#: What belongs together in the document of an episode: who acknowledged it, and how it ended.
+_ACKNOWLEDGEMENT = ("acknowledged_at", "acknowledged_by")
+_RESOLUTION = ("resolved_at", "resolved_row", "resolution", "resolved_by")
+
+
+def merged(before: EpisodeRecord, now: EpisodeRecord) -> EpisodeRecord:
+    """Return an episode as it now is, with what was said of it before: what happened first stands.
+
+    Examples
+    --------
+    >>> told = EpisodeRecord("e", 1.0, None, 5.0, {"acknowledged_by": "mia", "alarms": 1})
+    >>> merged(told, EpisodeRecord("e", 1.0, None, None, {"acknowledged_by": None, "alarms": 2})).document
+    {'acknowledged_by': 'mia', 'alarms': 2}
+    """
+    kept = [
+        *(_ACKNOWLEDGEMENT if before.acknowledged_at is not None else ()),
+        *(_RESOLUTION if before.resolved_at is not None else ()),
+    ]
+    document = {**now.document, **{name: before.document[name] for name in kept if name in before.document}}
+    if document.get("note") is None and before.document.get("note") is not None:
+        document["note"] = before.document["note"]
+    resolved_at = now.resolved_at if before.resolved_at is None else before.resolved_at
+    acknowledged_at = now.acknowledged_at if before.acknowledged_at is None else before.acknowledged_at
+    if "status" in document:
+        said = "acknowledged" if acknowledged_at is not None else "open"
+        document["status"] = "resolved" if resolved_at is not None else said
+    return EpisodeRecord(now.id, now.opened_at, resolved_at, acknowledged_at, document)
+
+
 @dataclass(frozen=True)
 class Notification:
     """A message on its way to a webhook; it is delivered at least once.
@@ -205,7 +235,7 @@ class Store(Protocol):
     def save_episode(self, episode: EpisodeRecord, notify: Sequence[tuple[str, dict[str, Any]]] = ()) -> None:
         """Keep an episode, new or changed, and messages about it, as (target, body), or neither.
 
-        A time at which it was resolved or acknowledged is never undone: another replica may have noted it.
+        What was said of it first stands, as `merged` has it: another replica may have noted it.
         """
         ...
 
@@ -215,6 +245,14 @@ class Store(Protocol):
 
     def episodes(self, limit: int = 100, *, unresolved: bool = False) -> list[EpisodeRecord]:
         """Return the latest episodes, newest first."""
+        ...
+
+    def add_reference(self, kind: str, name: str, content: bytes, made_at: float) -> None:
+        """Keep a reference for other replicas, unless a newer one of its kind is kept: newer sorts after."""
+        ...
+
+    def newest_reference(self, kind: str, after: str) -> tuple[str, bytes] | None:
+        """Return name and content of the newest reference of a kind, if it is newer than one."""
         ...
 
     def claim_notifications(self, now: float, *, lease: float, limit: int = 10) -> list[Notification]:

@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from driftlead.errors import InvalidDataError
-from driftlead.monitor.records import EpisodeRecord, Notification
+from driftlead.monitor.records import EpisodeRecord, Notification, merged
 from driftlead.storage.schema import episodes, insert, notifications
 
 __all__ = [
@@ -33,27 +33,22 @@ def to_json(what: str, document: dict[str, Any]) -> str:
         raise InvalidDataError(f"{what} is not ready for JSON: {error}") from None
 
 
-def save_episode(connection: Connection, model: int, episode: EpisodeRecord, document: str) -> None:
+def save_episode(connection: Connection, model: int, episode: EpisodeRecord) -> None:
     """Insert or update. What has happened to an episode stays: another replica may not know of it yet."""
-    statement = insert(connection, episodes).values(
-        model=model,
-        id=episode.id,
-        opened_at=episode.opened_at,
-        resolved_at=episode.resolved_at,
-        acknowledged_at=episode.acknowledged_at,
-        document=document,
-    )
-    new = statement.excluded
+    row = connection.execute(
+        select(episodes).where(episodes.c.model == model, episodes.c.id == episode.id).with_for_update()
+    ).one_or_none()
+    if row is not None:
+        episode = merged(_episode(row), episode)
+    values = {
+        "opened_at": episode.opened_at,
+        "resolved_at": episode.resolved_at,
+        "acknowledged_at": episode.acknowledged_at,
+        "document": to_json("document", episode.document),
+    }
+    statement = insert(connection, episodes).values(model=model, id=episode.id, **values)
     connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[episodes.c.model, episodes.c.id],
-            set_={
-                "opened_at": new.opened_at,
-                "resolved_at": func.coalesce(new.resolved_at, episodes.c.resolved_at),
-                "acknowledged_at": func.coalesce(new.acknowledged_at, episodes.c.acknowledged_at),
-                "document": new.document,
-            },
-        )
+        statement.on_conflict_do_update(index_elements=[episodes.c.model, episodes.c.id], set_=values)
     )
 
 

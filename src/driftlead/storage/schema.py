@@ -44,6 +44,7 @@ __all__ = [
     "models",
     "notifications",
     "predictions",
+    "references",
 ]
 
 metadata = MetaData()
@@ -101,6 +102,17 @@ episodes = Table(
     Column("acknowledged_at", Double),
     Column("document", Text, nullable=False),  # JSON
     Index("driftlead_episodes_opened_at", "model", "opened_at"),
+)
+
+references = Table(
+    "driftlead_references",
+    metadata,
+    Column("model", Integer, primary_key=True, autoincrement=False),
+    Column("version", _Id, primary_key=True),
+    Column("kind", _Id, primary_key=True),  # of rows, or of quality
+    Column("name", _Id, primary_key=True),  # a later one sorts after
+    Column("made_at", Double, nullable=False),
+    Column("content", LargeBinary, nullable=False),  # a file of driftlead.state
 )
 
 notifications = Table(

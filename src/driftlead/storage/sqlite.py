@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,6 @@ def create_engine(url: URL, patience: int) -> Engine:
         connection.text_factory = lambda text: text.decode(errors="replace")
         for pragma in (
             f"busy_timeout = {patience * 1000}",
-            "journal_mode = WAL",
             # A commit is on the disk when it returns, and survives a power cut; for batches it costs little.
             "synchronous = FULL",
             # Pages. Labels in no order touch many, and fewer checkpoints write each of them fewer times.
@@ -88,6 +88,7 @@ def create_engine(url: URL, patience: int) -> Engine:
             "cache_size = -32768",  # KiB
         ):
             connection.execute(f"PRAGMA {pragma}")
+        _write_ahead(connection, patience)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -96,6 +97,20 @@ def create_engine(url: URL, patience: int) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
     return engine
+
+
+def _write_ahead(connection: sqlite3.Connection, patience: float) -> None:
+    """Change to a write-ahead log. Of those who do so to a new file at once SQLite lets only one wait."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def is_corrupt(error: SQLAlchemyError) -> bool:

@@ -18,7 +18,7 @@ from driftlead.monitor.records import (
     Notification,
     PredictionBatch,
 )
-from driftlead.storage import episodes, predictions
+from driftlead.storage import episodes, predictions, references
 from driftlead.storage.checks import check_id, check_predictions, first_labels
 from driftlead.storage.database import Database
 
@@ -152,14 +152,14 @@ class SqlStore:
     def save_episode(self, episode: EpisodeRecord, notify: Sequence[tuple[str, dict[str, Any]]] = ()) -> None:
         """Keep an episode, new or changed, and messages about it, as (target, body), or neither.
 
-        A time at which it was resolved or acknowledged is never undone: another replica may have noted it.
+        What was said of it first stands: another replica may have noted it.
         """
         check_id("id", episode.id)
-        document = episodes.to_json("document", episode.document)
+        episodes.to_json("document", episode.document)
         messages = [(target, episodes.to_json("body", body)) for target, body in notify]
 
         def save(connection: Connection, model: int) -> None:
-            episodes.save_episode(connection, model, episode, document)
+            episodes.save_episode(connection, model, episode)
             episodes.add_notifications(connection, model, messages, time.time())
 
         self._database.write(save)
@@ -174,6 +174,23 @@ class SqlStore:
         """Return the latest episodes, newest first."""
         return self._database.read(
             lambda connection, model: episodes.load_episodes(connection, model, limit, unresolved=unresolved)
+        )
+
+    def add_reference(self, kind: str, name: str, content: bytes, made_at: float) -> None:
+        """Keep a reference of this version for its other replicas, unless a newer one of its kind is kept."""
+        check_id("name", name)
+        self._database.write(
+            lambda connection, model: references.add_reference(
+                connection, model, self._version, kind, name, content, made_at
+            )
+        )
+
+    def newest_reference(self, kind: str, after: str) -> tuple[str, bytes] | None:
+        """Return name and content of this version's newest reference of a kind, if it is newer than one."""
+        return self._database.read(
+            lambda connection, model: references.newest_reference(
+                connection, model, self._version, kind, after
+            )
         )
 
     def claim_notifications(self, now: float, *, lease: float, limit: int = 10) -> list[Notification]:
@@ -206,11 +223,13 @@ class SqlStore:
         def old_waiting(connection: Connection, model: int) -> int:
             return predictions.prune_waiting(connection, model, now - self._keep_unmatched_seconds, _REMOVED)
 
-        self._database.write(
-            lambda connection, model: episodes.prune_episodes(
-                connection, model, now - self._keep_episodes_seconds
-            )
-        )
+        long_ago = now - self._keep_episodes_seconds
+
+        def old_episodes(connection: Connection, model: int) -> None:
+            episodes.prune_episodes(connection, model, long_ago)
+            references.prune_references(connection, model, self._version, long_ago)
+
+        self._database.write(old_episodes)
         return self._repeat(old_predictions) + self._repeat(old_waiting)
 
     def close(self) -> None:

@@ -1,0 +1,30 @@
+"""References are kept for other replicas of their version: of each kind the newest."""
+
+from __future__ import annotations
+
+
+def test_the_newest_of_a_kind_is_found(make_store):
+    one, two, other = make_store(), make_store(), make_store(version="2")
+    assert one.newest_reference("rows", "") is None
+    one.add_reference("rows", "02", b"second\0", 1.0)
+    assert two.newest_reference("rows", "") == ("02", b"second\0")
+    assert two.newest_reference("rows", "02") is None
+    two.add_reference("rows", "01", b"first", 2.0)
+    assert one.newest_reference("rows", "") == ("02", b"second\0")
+    two.add_reference("rows", "02", b"something else", 3.0)
+    assert one.newest_reference("rows", "01") == ("02", b"second\0")
+    two.add_reference("rows", "03", b"third", 3.0)
+    assert one.newest_reference("rows", "02") == ("03", b"third")
+    assert one.newest_reference("quality", "") is None
+    assert other.newest_reference("rows", "") is None
+
+
+def test_references_of_a_version_that_is_gone_go_after_a_year(make_store):
+    gone, store = make_store(version="1"), make_store(version="2")
+    gone.add_reference("rows", "01", b"old", 1.0)
+    store.add_reference("rows", "01", b"old, and in use", 1.0)
+    store.prune(364 * 86_400.0)
+    assert gone.newest_reference("rows", "") is not None
+    store.prune(366 * 86_400.0)
+    assert gone.newest_reference("rows", "") is None
+    assert store.newest_reference("rows", "") is not None
