@@ -76,14 +76,22 @@ def test_rows_that_make_no_reference_leave_the_old_one(profile, settings, rng):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"rows": 199, "by": "mia"}, "rows must be from two windows, 200, to 16666666, got 199"),
-        ({"rows": 20_000_000, "by": "mia"}, "rows must be from two windows"),
+        ({"rows": 199, "by": "mia"}, "rows must be a number from two windows, 200, to 16666666, got 199"),
+        ({"rows": 20_000_000, "by": "mia"}, "rows must be a number from two windows"),
+        ({"rows": 300.5, "by": "mia"}, "rows must be a number from two windows, .*, got 300.5"),
+        ({"rows": "300", "by": "mia"}, "rows must be a number from two windows, .*, got '300'"),
         ({"by": " "}, "by must be a name, got ' '"),
     ],
 )
 def test_a_wish_that_cannot_be_granted_is_refused(profile, settings, arguments, message):
     with pytest.raises(InvalidParameterError, match=message):
         Monitor(profile, settings).rebaseline(**arguments)
+
+
+def test_rows_may_be_counted_by_numpy(profile, settings):
+    monitor = Monitor(profile, settings)
+    assert monitor.rebaseline(np.int64(300), by="mia") == 300
+    json.dumps(monitor.snapshot().to_json())
 
 
 def test_the_new_reference_holds_from_the_moment_that_it_is_adopted(profile, settings, rng, tmp_path):

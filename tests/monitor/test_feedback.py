@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, log_loss
 
-from driftlead.errors import InvalidDataError
+from driftlead.errors import InvalidDataError, StorageError
 from driftlead.monitor import MemoryStore, Monitor, MonitorSettings, StateFolder
 from driftlead.reference import ReferenceProfile
 from driftlead.signals import Signal
@@ -151,6 +151,8 @@ def test_classes_go_by_name_or_by_number(served):
         (["0/0"], [None], r"labels\[0\] must be a number or a class name, got None"),
         (["0/0"], [0, 1], "labels must be as many as ids, 1, got 2"),
         (["0/0", ""], [0, 1], r"ids\[1\] must be a text of 1 to 300 characters"),
+        ("ab", [0, 1], r"ids must be a sequence of texts, got 'ab'"),
+        (None, [0], r"ids must be a sequence of texts, got None"),
         ([7], [0], r"ids\[0\] must be a text of 1 to 300 characters, .*, got 7"),
     ],
 )
@@ -160,6 +162,29 @@ def test_what_can_be_no_label_is_refused_whole(served, ids, labels, message):
         served.monitor.feedback(ids, labels)
     assert set(served.labels.outcomes.values()) == {0}
     assert served.monitor.feedback(["0/0"], [0]).matched == 1
+
+
+def test_many_labels_are_kept_piece_by_piece(profile, rng, monkeypatch):
+    monkeypatch.setattr("driftlead.monitor.feedback._AT_ONCE", 40)
+
+    class Limping(MemoryStore):
+        calls = 0
+
+        def add_labels(self, *arguments):
+            self.calls += 1
+            if self.calls == 3:
+                raise StorageError("it is down")
+            return super().add_labels(*arguments)
+
+    served = Served(profile, rng, store=Limping())
+    ids, _, truth = served.serve(100)
+    with pytest.raises(StorageError, match="it is down") as caught:
+        served.monitor.feedback([*ids, ids[0]], [*truth, truth[0]])
+    assert caught.value.uncertain
+    assert served.labels.outcomes["matched"] == served.labels.rows == 80
+    outcome = served.monitor.feedback([*ids, "none", ids[0]], [*truth, 0, truth[0]])
+    assert dataclasses.astuple(outcome) == (20, 0, 81, 1)
+    assert served.labels.rows == 100
 
 
 def test_no_labels_are_nothing(served):

@@ -332,9 +332,12 @@ def test_excursions_merge_alarms_less_than_a_window_apart():
 def test_process_refuses_rows_that_do_not_fit(profile):
     with pytest.raises(InvalidDataError, match=r"rows must have shape \(rows, 3\), got \(4, 2\)"):
         Monitor(profile).process(np.zeros((4, 2)))
-    for rows in ("text", [[1, 2, 3], [4]], [["a", "b", "c"]]):
+    for rows in ("text", [[1, 2, 3], [4]], [["a", "b", "c"]], [[10**400, 2, 3]]):
         with pytest.raises(InvalidDataError, match="rows must be a table of numbers: "):
             Monitor(profile).process(rows)
+    for scores in ("text", [["a"]], [[10**400]]):
+        with pytest.raises(InvalidDataError, match="scores must be a table of numbers: "):
+            Monitor(profile).process([[1, 2, 3]], ids=["a"], scores=scores)
 
 
 @pytest.mark.parametrize(

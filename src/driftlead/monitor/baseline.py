@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import operator
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -159,8 +160,13 @@ class Baseline:
         """
         least, most = 2 * self._settings.window, _MOST_VALUES // self._trained.n_signals
         wanted = max(least, min(self._trained.n_rows, _USUAL_ROWS)) if rows is None else rows
+        rule = f"a number from two windows, {least}, to {most}"
+        try:
+            wanted = operator.index(wanted)
+        except TypeError:
+            raise InvalidParameterError("rows", rule, wanted) from None
         if not least <= wanted <= most:
-            raise InvalidParameterError("rows", f"from two windows, {least}, to {most}", wanted)
+            raise InvalidParameterError("rows", rule, wanted)
         if not by.strip():
             raise InvalidParameterError("by", "a name", by)
         self._collection = Collection(wanted, Wish.of(now, by, note, self._wish))

@@ -6,13 +6,13 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from driftlead.errors import StateError
+from driftlead.errors import StateError, StorageError
 from driftlead.estimation import AccuracyAudit, AccuracyEstimate, bin_counts
 from driftlead.monitor.detection import Detection
 from driftlead.monitor.episode import EpisodeEvent
@@ -32,6 +32,7 @@ __all__ = ["Feedback", "FeedbackOutcome"]
 
 _CONFIDENCE = "prediction:confidence"
 
+_AT_ONCE = 10_000  # labels in one transaction: others who write wait no longer than for one
 _MOST_JOINS = 100  # calls of the store in a row: what is left then is joined a few seconds later
 
 
@@ -57,6 +58,9 @@ class FeedbackOutcome:
     late: int = 0
     duplicate: int = 0
     unmatched: int = 0
+
+    def __add__(self, other: FeedbackOutcome) -> FeedbackOutcome:
+        return FeedbackOutcome(*map(sum, zip(astuple(self), astuple(other), strict=True)))
 
 
 class Feedback:
@@ -134,14 +138,27 @@ class Feedback:
         if self._recorder.holds(names):
             # Labelled at once: their predictions are still on their way to the store.
             self._recorder.flush()
-        joined = self._recorder.store.add_labels(names, values, now)
+        outcome, events = FeedbackOutcome(), []
+        for start in range(0, len(names), _AT_ONCE):
+            some = slice(start, start + _AT_ONCE)
+            try:
+                joined = self._recorder.store.add_labels(names[some], values[some], now)
+            except StorageError as error:
+                # What came before is kept, and a duplicate when it is sent again.
+                error.uncertain |= start > 0
+                raise
+            outcome += self._count(joined, now)
+            with self._lock:
+                events += self._measure(joined, now)
+        return outcome, events
+
+    def _count(self, joined: JoinedLabels, now: float) -> FeedbackOutcome:
         self._recorder.count_damaged(joined.damaged)
         late = int(self._is_late(joined, now).sum())
         with self._lock:
-            events = self._measure(joined, now)
             self._outcomes["duplicate"] += joined.duplicate
             self._outcomes["unmatched"] += joined.unmatched
-        return FeedbackOutcome(len(joined) - late, late, joined.duplicate, joined.unmatched), events
+        return FeedbackOutcome(len(joined) - late, late, joined.duplicate, joined.unmatched)
 
     def join_waiting(self, now: float) -> list[EpisodeEvent]:
         """Join labels that came before their predictions.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,9 @@ def checked_labels(
     >>> checked_labels(["a", "b"], [1, 2.5], None)
     (['a', 'b'], array([1. , 2.5]))
     """
+    # A text is a sequence of texts, its letters.
+    if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
+        raise InvalidDataError(f"ids must be a sequence of texts, got {ids!r:.100}")
     names: list[Any] = list(ids)
     for row, name in enumerate(names):
         if not is_id(name):

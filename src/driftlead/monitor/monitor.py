@@ -307,7 +307,7 @@ class Monitor:
         Raises
         ------
         InvalidDataError
-            When the rows are no numbers or do not have one column per signal, or a time is none.
+            When the rows are no numbers or do not have one column per signal, or a time or a score is none.
         """
         batch = join_rows([rows]) if isinstance(rows, SignalRows) else self._as_rows(rows)
         times = _times(self._clock() if observed_at is None else observed_at, len(batch))
@@ -611,7 +611,7 @@ class Monitor:
     def _as_rows(self, rows: ArrayLike) -> NDArray[np.float64]:
         try:
             batch = np.array(rows, dtype=np.float64, order="C")
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise InvalidDataError(f"rows must be a table of numbers: {error}") from None
         if batch.ndim != 2 or batch.shape[1] != self.profile.n_signals:
             raise InvalidDataError(self._shape_rule(batch.shape))
@@ -768,7 +768,7 @@ def _times(given: ArrayLike, rows: int) -> NDArray[np.float64]:
     """One time for each row."""
     try:
         times = np.broadcast_to(np.asarray(given, dtype=np.float64), rows)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidDataError(f"observed_at must be one time, or one for each row: {error}") from None
     wrong = ~((times >= 0) & (times < _LATEST))
     if wrong.any():
@@ -780,4 +780,10 @@ def _times(given: ArrayLike, rows: int) -> NDArray[np.float64]:
 
 def _scores(scores: ArrayLike | None) -> NDArray[np.float32]:
     """Return what was predicted as it is kept; without it there is nothing to compare a label with."""
-    return np.empty((0, 1), np.float32) if scores is None else np.asarray(scores, dtype=np.float32)
+    if scores is None:
+        return np.empty((0, 1), np.float32)
+    try:
+        with np.errstate(over="ignore"):
+            return np.asarray(scores, dtype=np.float32)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidDataError(f"scores must be a table of numbers: {error}") from None

@@ -124,7 +124,7 @@ class Recorder:
             Seconds since the epoch.
         """
         n = len(ids)
-        sound = scores.ndim == 2 and len(scores) == n and all(map(is_id, ids))
+        sound = scores.ndim == 2 and len(scores) == n and not isinstance(ids, str) and all(map(is_id, ids))
         with self._lock:
             if not sound:
                 self._dropped["invalid"] += n
