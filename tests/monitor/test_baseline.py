@@ -9,6 +9,7 @@ import threading
 import numpy as np
 import pytest
 
+from driftlead import state
 from driftlead.calibration import calibrate
 from driftlead.errors import InvalidParameterError
 from driftlead.monitor import MemoryStore, Monitor, StateFolder, baseline
@@ -60,6 +61,22 @@ def test_a_reference_of_another_model_is_set_aside(profile, settings, rng, tmp_p
     other.close()
 
 
+def test_thresholds_that_fit_no_reference_are_set_aside(profile, settings, rng, tmp_path):
+    monitor = Monitor(profile, settings, folder=StateFolder(tmp_path))
+    monitor.rebaseline(200, by="mia")
+    monitor.process(draw(rng, 200, shift=2.0))
+    wait_until(lambda: monitor.snapshot().collecting is None)
+    monitor.close()
+    path = tmp_path / "monitor.state"
+    _, saved = state.load(path, "monitor")
+    saved["baseline"]["calibration"]["detectors"][0] = "another"
+    state.save(path, "monitor", 1, saved)
+    again = Monitor(profile, settings, folder=StateFolder(tmp_path))
+    np.testing.assert_array_equal(again.snapshot().reference_mean, profile.means)
+    assert list(tmp_path.glob("monitor.state.*.aside"))
+    again.close()
+
+
 def test_rows_that_make_no_reference_leave_the_old_one(profile, settings, rng):
     monitor = Monitor(profile, settings)
     monitor.rebaseline(200, by="mia")
@@ -76,10 +93,10 @@ def test_rows_that_make_no_reference_leave_the_old_one(profile, settings, rng):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"rows": 199, "by": "mia"}, "rows must be a number from two windows, 200, to 16666666, got 199"),
-        ({"rows": 20_000_000, "by": "mia"}, "rows must be a number from two windows"),
-        ({"rows": 300.5, "by": "mia"}, "rows must be a number from two windows, .*, got 300.5"),
-        ({"rows": "300", "by": "mia"}, "rows must be a number from two windows, .*, got '300'"),
+        ({"rows": 199, "by": "mia"}, "rows must be from two windows, 200, to 16666666, got 199"),
+        ({"rows": 20_000_000, "by": "mia"}, "rows must be from two windows"),
+        ({"rows": 300.5, "by": "mia"}, "rows must be from two windows, .*, got 300.5"),
+        ({"rows": "300", "by": "mia"}, "rows must be from two windows, .*, got '300'"),
         ({"by": " "}, "by must be a name, got ' '"),
     ],
 )

@@ -126,6 +126,31 @@ def test_of_two_references_the_one_that_was_asked_for_last_stands(replicas):
     assert one.snapshot().reference_mean[0] == two.snapshot().reference_mean[0] > 4.0
 
 
+def test_a_store_that_lost_a_reference_is_told_it_again(replicas):
+    asked, other = replicas
+    asked.rebaseline(200, by="mia")
+    asked.process(draw(np.random.default_rng(2), 200, shift=3.0))
+    wait_until(lambda: asked.snapshot().collecting is None)
+    asked._tidy()
+    asked.store._references.clear()
+    asked._tidy()
+    other._tidy()
+    assert other.snapshot().reference_mean[0] > 2.0
+
+
+def test_a_reference_that_is_too_large_stays_at_home_and_is_told_once(replicas, monkeypatch, caplog):
+    monkeypatch.setattr("driftlead.monitor.exchange._MOST_BYTES", 100)
+    asked, other = replicas
+    asked.rebaseline(200, by="mia")
+    asked.process(draw(np.random.default_rng(2), 200, shift=3.0))
+    wait_until(lambda: asked.snapshot().collecting is None)
+    for _ in range(3):
+        asked._tidy()
+        other._tidy()
+    assert other.snapshot().reference_mean[0] < 1.0
+    assert [line for line in caplog.messages if "too large" in line] == [caplog.messages[-1]]
+
+
 def test_a_reference_that_cannot_be_read_or_is_of_another_model_is_left_out(replicas, profile, settings):
     asked, other = replicas
     for name, content in (("00", b"no state"), ("001", b"")):
@@ -138,8 +163,8 @@ def test_a_reference_that_cannot_be_read_or_is_of_another_model_is_left_out(repl
     retrained.process(draw(np.random.default_rng(2), 200, shift=3.0))
     wait_until(lambda: retrained.snapshot().collecting is None)
     retrained._tidy()
-    name, content = retrained.store.newest_reference("rows", "")
-    other.store.add_reference("rows", name, content, 0.0)
+    name = retrained.store.reference_name("rows")
+    other.store.add_reference("rows", name, retrained.store.reference("rows", name), 0.0)
     other._tidy()
     assert other.snapshot().errors["rebaseline"] == 3
     np.testing.assert_array_equal(other.snapshot().reference_mean, profile.means)

@@ -68,6 +68,7 @@ class Baseline:
         self._on_error = on_error
         self._newer: ReferenceProfile | None = None
         self._wish: Wish | None = None  # of the newer one
+        self._restored: Detection | None = None
         self._collection: Collection | None = None
         self._maker: threading.Thread | None = None
 
@@ -86,7 +87,10 @@ class Baseline:
         ReferenceMismatchError
             The calibration is for another profile or other settings.
         """
-        return Detection(self._newer or self._trained, self._settings, self._calibration, self._on_error)
+        made, self._restored = self._restored, None
+        return made or Detection(
+            self._newer or self._trained, self._settings, self._calibration, self._on_error
+        )
 
     def merged(self, states: Sequence[Mapping[str, Any]]) -> Detection:
         """Return the detection of one monitor that saw what several saw; raises as `Detection.merged`."""
@@ -107,11 +111,15 @@ class Baseline:
 
         Raises
         ------
-        StateError, ReferenceMismatchError
+        DriftleadError
             It is damaged, or of another model. Nothing has changed then.
         """
-        if state is not None:
-            self._newer, self._calibration, self._wish = self.read(state)
+        if state is None:
+            return
+        newer, calibration, wish = self.read(state)
+        # Only what can be watched by: nothing in a state may keep a service from starting.
+        self._restored = Detection(newer, self._settings, calibration, self._on_error)
+        self._newer, self._calibration, self._wish = newer, calibration, wish
 
     def shared(self) -> tuple[str, dict[str, Any]] | None:
         """Return the newer reference, by name, for other replicas; None where there is none."""
@@ -160,7 +168,7 @@ class Baseline:
         """
         least, most = 2 * self._settings.window, _MOST_VALUES // self._trained.n_signals
         wanted = max(least, min(self._trained.n_rows, _USUAL_ROWS)) if rows is None else rows
-        rule = f"a number from two windows, {least}, to {most}"
+        rule = f"from two windows, {least}, to {most}"
         try:
             wanted = operator.index(wanted)
         except TypeError:

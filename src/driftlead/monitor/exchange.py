@@ -61,7 +61,7 @@ class Exchange:
         self._parts = tuple(parts)
         self._clock = clock
         self._on_error = on_error
-        self._told: dict[str, str] = {}
+        self._too_large: dict[str, str] = {}
         self._refused: dict[str, str] = {}
 
     def run(self) -> None:
@@ -75,24 +75,29 @@ class Exchange:
         for part in self._parts:
             ours = part.shared()
             name = "" if ours is None else ours[0]
-            if ours is not None and self._told.get(part.kind) != name:
+            newest = self._store.reference_name(part.kind)
+            if ours is not None and name > newest:
                 self._tell(part.kind, *ours)
-            newest = self._store.newest_reference(part.kind, max(name, self._refused.get(part.kind, "")))
-            if newest is not None:
-                self._adopt(part, *newest)
+            elif newest > name and newest != self._refused.get(part.kind):
+                self._adopt(part, newest)
 
     def _tell(self, kind: str, name: str, shared: Mapping[str, Any]) -> None:
+        if self._too_large.get(kind) == name:
+            return
         content = state.to_bytes(kind, _VERSION, shared)
         if len(content) <= _MOST_BYTES:
             self._store.add_reference(kind, name, content, self._clock())
         else:
+            self._too_large[kind] = name
             _log.warning(
                 "the new reference, of %d MB, is too large for the database: ask every replica for one",
                 len(content) // 1_000_000,
             )
-        self._told[kind] = name
 
-    def _adopt(self, part: Part, name: str, content: bytes) -> None:
+    def _adopt(self, part: Part, name: str) -> None:
+        content = self._store.reference(part.kind, name)
+        if content is None:  # a newer one has come
+            return
         try:
             part.adopt(name, state.from_bytes(content, part.kind)[1])
         except StorageError:

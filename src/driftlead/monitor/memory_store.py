@@ -133,10 +133,14 @@ class MemoryStore:
         with self._lock:
             self._references[kind] = max(self._references.get(kind, ("", b"")), (name, content))
 
-    def newest_reference(self, kind: str, after: str) -> tuple[str, bytes] | None:
-        """Return the newest reference of a kind, if it is newer than one."""
-        name, content = self._references.get(kind, ("", b""))
-        return (name, content) if name > after else None
+    def reference_name(self, kind: str) -> str:
+        """Return the name of the newest reference of a kind."""
+        return self._references.get(kind, ("", b""))[0]
+
+    def reference(self, kind: str, name: str) -> bytes | None:
+        """Return the content of a reference, while it is the newest of its kind."""
+        newest, content = self._references.get(kind, ("", b""))
+        return content if newest == name else None
 
     def claim_notifications(self, now: float, *, lease: float, limit: int = 10) -> list[Notification]:
         """Take messages that are due."""

@@ -251,8 +251,12 @@ class Store(Protocol):
         """Keep a reference for other replicas, unless a newer one of its kind is kept: newer sorts after."""
         ...
 
-    def newest_reference(self, kind: str, after: str) -> tuple[str, bytes] | None:
-        """Return name and content of the newest reference of a kind, if it is newer than one."""
+    def reference_name(self, kind: str) -> str:
+        """Return the name of the newest reference of a kind; an empty one where there is none."""
+        ...
+
+    def reference(self, kind: str, name: str) -> bytes | None:
+        """Return the content of a reference, while it is the newest of its kind."""
         ...
 
     def claim_notifications(self, now: float, *, lease: float, limit: int = 10) -> list[Notification]:

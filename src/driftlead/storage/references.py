@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, select
 
 from driftlead.storage.schema import insert, references
 
-__all__ = ["add_reference", "newest_reference", "prune_references"]
+__all__ = ["add_reference", "prune_references", "reference", "reference_name"]
 
 _of = references.c
 
@@ -25,17 +25,16 @@ def add_reference(
     connection.execute(delete(references).where(*of_kind, _of.name < name))
 
 
-def newest_reference(
-    connection: Connection, model: int, version: str, kind: str, after: str
-) -> tuple[str, bytes] | None:
-    """Return the newest reference of a kind, by name, if it is newer than one."""
-    row = connection.execute(
-        select(_of.name, _of.content)
-        .where(_of.model == model, _of.version == version, _of.kind == kind, _of.name > after)
-        .order_by(_of.name.desc())
-        .limit(1)
-    ).one_or_none()
-    return None if row is None else (row.name, row.content)
+def reference_name(connection: Connection, model: int, version: str, kind: str) -> str:
+    """Return the name of the newest reference of a kind; an empty one where there is none."""
+    of_kind = (_of.model == model, _of.version == version, _of.kind == kind)
+    return connection.scalar(select(func.max(_of.name)).where(*of_kind)) or ""
+
+
+def reference(connection: Connection, model: int, version: str, kind: str, name: str) -> bytes | None:
+    """Return the content of a reference."""
+    chosen = (_of.model == model, _of.version == version, _of.kind == kind, _of.name == name)
+    return connection.scalar(select(_of.content).where(*chosen))
 
 
 def prune_references(connection: Connection, model: int, version: str, before: float) -> None:

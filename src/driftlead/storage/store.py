@@ -185,12 +185,16 @@ class SqlStore:
             )
         )
 
-    def newest_reference(self, kind: str, after: str) -> tuple[str, bytes] | None:
-        """Return name and content of this version's newest reference of a kind, if it is newer than one."""
+    def reference_name(self, kind: str) -> str:
+        """Return the name of this version's newest reference of a kind; an empty one where there is none."""
         return self._database.read(
-            lambda connection, model: references.newest_reference(
-                connection, model, self._version, kind, after
-            )
+            lambda connection, model: references.reference_name(connection, model, self._version, kind)
+        )
+
+    def reference(self, kind: str, name: str) -> bytes | None:
+        """Return the content of a reference of this version, while it is the newest of its kind."""
+        return self._database.read(
+            lambda connection, model: references.reference(connection, model, self._version, kind, name)
         )
 
     def claim_notifications(self, now: float, *, lease: float, limit: int = 10) -> list[Notification]:
