@@ -309,6 +309,23 @@ def test_too_many_requests_at_once_are_told_to_come_back(make_service):
     assert service.infer(tensor([1, 2, 3])).status_code == 200
 
 
+def test_what_a_service_that_stops_cannot_finish_is_told_to_come_back(make_service):
+    model = Waiting()
+    service = make_service(model)
+
+    async def stop():
+        request = asyncio.create_task(service.request_async("POST", INFER, json=tensor([1, 2, 3])))
+        await asyncio.to_thread(model.entered.wait, 10)
+        request.cancel()  # as uvicorn does when the time to finish is over
+        answer = await request
+        model.go.set()
+        return answer
+
+    answer = asyncio.run(stop())
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json() == {"error": "the service is shutting down"}
+
+
 def test_a_key_is_no_key_where_it_is_empty(make_service):
     with pytest.raises(InvalidParameterError, match="api_key must be not empty"):
         make_service(api_key=" ")

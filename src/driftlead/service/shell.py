@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import driftlead
 from driftlead.service.answers import json_answer
@@ -42,6 +43,7 @@ def new_application(
         redirect_slashes=False,
     )
     app.add_middleware(_Head)
+    app.add_middleware(_Unfinished)
     _add_error_handlers(app)
     described = reading("OpenAPI 3.1.", {"openapi": {"type": "string"}, "paths": {"type": "object"}})
 
@@ -63,6 +65,29 @@ class _Head:
             # The server keeps its own scope, and by it leaves the body out.
             scope = {**scope, "method": "GET"}
         await self._app(scope, receive, send)
+
+
+class _Unfinished:
+    """Answers what cannot be finished: a request is cancelled where a service that stops has no time left."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answered = False
+
+        async def noting(message: Message) -> None:
+            nonlocal answered
+            answered = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except asyncio.CancelledError:
+            if scope["type"] != "http" or answered:
+                raise
+            error = {"error": "the service is shutting down"}
+            await json_answer(error, 503, {"Retry-After": "1"})(scope, receive, send)
 
 
 def _add_error_handlers(app: FastAPI) -> None:
