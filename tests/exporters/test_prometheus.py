@@ -78,6 +78,20 @@ def test_a_drifting_signal_has_series_though_others_are_nearer_to_their_threshol
     assert set.union(*signals_of(collect(Frozen(), max_signals=1)).values()) == {"feature:c"}
 
 
+def test_a_signal_that_begins_to_lack_values_has_series_from_then_on():
+    monitor = Monitor(profile(), MonitorSettings(window=100))
+    registry = collect(monitor)
+    labels = {"model": "m", "version": "1", "signal": "feature:b", "detector": "missing_rate"}
+
+    def drifting(**other):
+        return registry.get_sample_value("driftlead_signal_drifting", labels | other)
+
+    monitor.process(np.zeros((1, len(SIGNALS))))
+    assert drifting() is None
+    monitor.process([[0.0, np.nan, 0.0, 0.0, 0.0, 0.0]] * 50)
+    assert (drifting(), drifting(signal="feature:a"), drifting(detector="nmddm")) == (1.0, None, 0.0)
+
+
 def test_max_signals_must_be_positive(monitor):
     with pytest.raises(InvalidParameterError, match="max_signals must be at least 1, got 0"):
         MonitorCollector(monitor, model="m", version="1", max_signals=0)

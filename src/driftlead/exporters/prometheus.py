@@ -223,10 +223,10 @@ class MonitorCollector(Collector):
 
 
 class _Layout:
-    """What the series of a monitor are called: it changes with the reference alone."""
+    """What the series of a monitor are called: it changes with the reference, and with what is shown."""
 
     def __init__(self, own: tuple[str, str], snapshot: MonitorSnapshot) -> None:
-        self._of = snapshot.bins, snapshot.labels.signals
+        self._of = snapshot.bins, snapshot.labels.signals, _shown(snapshot)
         self.reference = reference_digest(snapshot.profile, snapshot.bins)
         names = [signal.name for signal in snapshot.signals]
         self.signals = LabelSets((*_OWN, "signal"), [(*own, name) for name in names])
@@ -259,8 +259,13 @@ class _Layout:
 
     def fits(self, snapshot: MonitorSnapshot) -> bool:
         """Whether nothing has changed that series are called by."""
-        bins, labelled = self._of
-        return bins is snapshot.bins and labelled == snapshot.labels.signals
+        bins, labelled, shown = self._of
+        return bins is snapshot.bins and labelled == snapshot.labels.signals and shown == _shown(snapshot)
+
+
+def _shown(snapshot: MonitorSnapshot) -> list[tuple[str, bytes]]:
+    """Which signals each test is shown for."""
+    return [(detector.name, detector.columns.tobytes()) for detector in snapshot.detectors]
 
 
 def _strongest(snapshot: MonitorSnapshot, most: int) -> NDArray[np.bool_]:

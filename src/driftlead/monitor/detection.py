@@ -19,7 +19,8 @@ from driftlead.monitor.bins import BinCounter, SignalBins
 from driftlead.monitor.drifted_signals import Activity
 from driftlead.monitor.episode import EpisodeEvent
 from driftlead.monitor.episodes import EpisodeTracker
-from driftlead.monitor.history import History
+from driftlead.monitor.history import History, HistorySamples
+from driftlead.monitor.missing import MissingWatch
 from driftlead.monitor.settings import MonitorSettings
 from driftlead.monitor.snapshot import Alarm, DetectorSnapshot
 from driftlead.monitor.watch import build_watches
@@ -65,6 +66,7 @@ class Detection:
         self._rows_before = 0
         self.reference = SortedReference(profile.samples)
         self.watches = build_watches(profile, settings, calibration)
+        self.missing = MissingWatch(profile, settings)
         self.bins = BinCounter(
             [
                 # As many missing values as go with the sample, which is thinned where the reference is large.
@@ -76,7 +78,7 @@ class Detection:
         )
         self.tracker = EpisodeTracker(*self._tracked())
         self.recent_alarms: deque[Alarm] = deque(maxlen=settings.recent_alarms)
-        self.history = History(sum(len(watch.columns) for watch in self.watches))
+        self.history = History(len(self.pairs))
         self._recent_rows = np.full((settings.window, profile.n_signals), np.nan)
         self._recent_times = np.full(settings.window, np.nan)
         self._on_error = on_error
@@ -113,11 +115,16 @@ class Detection:
             self._on_error("bins")
         alarms: list[Alarm] = []
         activity: list[Activity] = []
-        for watch in self.watches:
+        tests = [
+            (watch.name, functools.partial(watch.detect, slots, self.rows, observed_at))
+            for watch in self.watches
+        ]
+        missing = functools.partial(self.missing.detect, rows, lambda: self.recent()[0], self.rows)
+        for name, detect in (*tests, (self.missing.name, functools.partial(missing, observed_at))):
             try:
-                found = watch.detect(slots, self.rows, observed_at)
+                found = detect()
             except Exception:
-                self._on_error(watch.name)
+                self._on_error(name)
                 continue
             if found is not None:
                 alarms += found.alarms
@@ -150,13 +157,13 @@ class Detection:
         # Between two samples an alarm may come and go: Page-Hinkley starts anew after each.
         peaks = {each.detector: each for each in activity}
         first = 0
-        for watch in self.watches:
-            if peak := peaks.get(watch.name):
-                self.history.note(first + np.searchsorted(watch.columns, peak.signals), peak.peak)
-            first += len(watch.columns)
+        for test in (*self.watches, self.missing):
+            if peak := peaks.get(test.name):
+                self.history.note(first + np.searchsorted(test.columns, peak.signals), peak.peak)
+            first += len(test.columns)
         if self.history.due(now):
             ratios = [watch.detector.statistic / watch.detector.threshold for watch in self.watches]
-            self.history.add(now, self.rows, np.concatenate(ratios))
+            self.history.add(now, self.rows, np.concatenate([*ratios, self.missing.ratio]))
 
     def _tracked(self) -> tuple[ReferenceProfile, tuple[SignalBins, ...], int]:
         """Return what a tracker of episodes is made of."""
@@ -182,7 +189,14 @@ class Detection:
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """Signal and detector of each column of the history."""
-        return tuple((signal, watch.name) for watch in self.watches for signal in watch.signals)
+        return tuple((signal, test.name) for test in (*self.watches, self.missing) for signal in test.signals)
+
+    def remembered(self) -> tuple[HistorySamples, tuple[tuple[str, str], ...]]:
+        """Return the history of what is shown, and the pair of each column."""
+        samples, pairs = self.history.samples(), self.pairs
+        always = len(pairs) - len(self.missing.met)
+        shown = np.flatnonzero(np.append(np.ones(always, dtype=np.bool_), self.missing.met))
+        return replace(samples, values=samples.values[:, shown]), tuple(pairs[place] for place in shown)
 
     @property
     def rows_since_start(self) -> int:
@@ -206,7 +220,7 @@ class Detection:
 
     def detectors(self) -> tuple[DetectorSnapshot, ...]:
         """Return every detector's state as plain data."""
-        return tuple(watch.snapshot(self.rows) for watch in self.watches)
+        return (*(watch.snapshot(self.rows) for watch in self.watches), *self.missing.snapshots(self.rows))
 
     # --- across restarts -----------------------------------------------------------------------------
 
@@ -232,6 +246,7 @@ class Detection:
     def state(self) -> dict[str, Any]:
         """Return all that is needed to continue after a restart, as plain arrays and scalars."""
         alarms = list(self.recent_alarms)
+        samples, pairs = self.remembered()
         return {
             "fingerprint": self.fingerprint,
             "rows": self.rows,
@@ -245,10 +260,11 @@ class Detection:
                 "numbers": np.array([[a.at, a.statistic, a.threshold] for a in alarms]).reshape(-1, 3),
             },
             "watches": [watch.state() for watch in self.watches],
+            "missing": self.missing.state(),
             "episodes": self.tracker.state(),
             # Whoever reads the file without the model finds out what the history's columns are.
-            "pairs": [list(pair) for pair in self.pairs],
-            "history": self.history.state(),
+            "pairs": [list(pair) for pair in pairs],
+            "history": dict(vars(samples)),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -284,9 +300,11 @@ class Detection:
                 watch.restored(each) for watch, each in zip(self.watches, state["watches"], strict=True)
             ]
             tracker = EpisodeTracker.from_state(state["episodes"], *self._tracked())
-            # A state of an earlier version has none.
+            # A state of an earlier version has neither.
+            if "missing" in state:
+                self.missing.restore(state["missing"])
             if "history" in state:
-                self.history.restore(state["history"])
+                self.history.restore(self._of_all_pairs(state))
         except (StateError, ReferenceMismatchError):
             raise
         except (DriftleadError, KeyError, TypeError, ValueError, IndexError) as error:
@@ -297,6 +315,15 @@ class Detection:
         self.recent_alarms.extend(alarms)
         self.watches = restored
         self.tracker = tracker
+
+    def _of_all_pairs(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a saved history with a column for every pair, also for those that were not shown."""
+        saved = np.asarray(state["history"]["values"])
+        place = {pair: column for column, pair in enumerate(self.pairs)}
+        pairs = [tuple(pair) for pair in state.get("pairs", self.pairs[: saved.shape[1]])]
+        values = np.zeros((len(saved), len(place)), dtype=saved.dtype)
+        values[:, [place[pair] for pair in pairs]] = saved
+        return {**state["history"], "values": values}
 
     @classmethod
     def merged(
@@ -353,6 +380,7 @@ class Detection:
         )
         for index, watch in enumerate(whole.watches):
             watch.alarms = np.sum([part.watches[index].alarms for part in parts], axis=0)
+        whole.missing.merge([part.missing for part in parts])
         return whole
 
 

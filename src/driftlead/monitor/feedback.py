@@ -266,7 +266,7 @@ class Feedback:
         with self._lock:
             if self.detection is None:
                 return History(0).samples(), ()
-            return self.detection.history.samples(), self.detection.pairs
+            return self.detection.remembered()
 
     def _audit(self) -> AccuracyAudit | None:
         if self.reference is None or self.reference.calibration is None or not self.quality:

@@ -585,7 +585,7 @@ class Monitor:
         (('a', 'page_hinkley'), [50, 100])
         """
         with self._state_lock:
-            rows, row_pairs = self._detection.history.samples(), self._detection.pairs
+            rows, row_pairs = self._detection.remembered()
             quality = self._quality_history.samples()
         return MonitorHistory(rows, row_pairs, *self._feedback.history(), quality)
 

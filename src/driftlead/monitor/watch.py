@@ -17,7 +17,7 @@ from driftlead.monitor.snapshot import Alarm, DetectorSnapshot
 from driftlead.ranks import SortedReference
 from driftlead.reference import ReferenceProfile
 
-__all__ = ["Detected", "Watch", "build_watches", "detector_specs", "excursions"]
+__all__ = ["Alarms", "Detected", "Watch", "build_watches", "detector_specs", "excursions"]
 
 
 class Detected(NamedTuple):
@@ -27,7 +27,105 @@ class Detected(NamedTuple):
     activity: Activity
 
 
-class Watch:
+class Alarms:
+    """The alarms of one test over some of the monitor's signals, told apart into excursions.
+
+    Parameters
+    ----------
+    name : str
+        The test's.
+    columns : ndarray of int64
+        Which of the monitor's columns it watches.
+    signals : tuple of str
+        Their names.
+    window : int
+        Rows without an alarm after which an excursion is over.
+    """
+
+    def __init__(self, name: str, columns: NDArray[np.int64], signals: tuple[str, ...], window: int) -> None:
+        self.name = name
+        self.columns = columns
+        self.signals = signals
+        self.window = window
+        self.alarms = np.zeros(len(columns), dtype=np.int64)
+        self.alarms_before = np.zeros(len(columns), dtype=np.int64)
+        self.first_alarm_row = np.zeros(len(columns), dtype=np.int64)
+        self.last_alarm_row = np.zeros(len(columns), dtype=np.int64)
+
+    def note(
+        self,
+        statistic: NDArray[np.float64],
+        alarm: NDArray[np.bool_],
+        threshold: NDArray[np.float64],
+        rows_before: int,
+        observed_at: NDArray[np.float64],
+    ) -> Detected | None:
+        """Take what the test said after each row, shape (rows, k); return what alarmed, None where none."""
+        if not alarm.any():
+            return None
+        rows, columns, first = excursions(alarm, rows_before + 1, self.last_alarm_row, self.window)
+        np.add.at(self.alarms, columns[first], 1)
+        np.maximum.at(self.last_alarm_row, columns, rows)
+        fresh = first & (self.first_alarm_row[columns] == 0)
+        # Rows ascend within a column, so writing backwards leaves the earliest.
+        self.first_alarm_row[columns[fresh][::-1]] = rows[fresh][::-1]
+        offsets = rows - rows_before - 1
+        reached, limit = statistic[offsets, columns], threshold[columns]
+        alarms = [
+            Alarm(
+                row=int(rows[at]),
+                at=float(observed_at[offsets[at]]),
+                signal=self.signals[columns[at]],
+                detector=self.name,
+                statistic=float(reached[at]),
+                threshold=float(limit[at]),
+            )
+            for at in np.flatnonzero(first)
+        ]
+        activity = Activity.from_alarms(self.name, self.columns[columns], rows, first, reached / limit)
+        return Detected(alarms, activity)
+
+    def snapshot_of(
+        self, statistic: NDArray[np.float64], threshold: NDArray[np.float64], rows: int
+    ) -> DetectorSnapshot:
+        """Return the state after so many rows, as plain data."""
+        raised = self.last_alarm_row > 0
+        return DetectorSnapshot(
+            name=self.name,
+            columns=self.columns,
+            statistic=statistic,
+            threshold=threshold,
+            drifting=raised & (rows - self.last_alarm_row < self.window),
+            alarms=self.alarms.copy(),
+            alarms_since_start=self.alarms - self.alarms_before,
+            first_alarm_row=self.first_alarm_row.copy(),
+            last_alarm_row=self.last_alarm_row.copy(),
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Return all that is needed to continue after a restart."""
+        return {name: getattr(self, name).copy() for name in _KEPT}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue where `state` was taken.
+
+        Raises
+        ------
+        StateError
+            The state is of another number of signals.
+        """
+        for name in _KEPT:
+            values = np.array(state[name], dtype=np.int64)
+            if values.shape != self.columns.shape:
+                raise StateError(f"{name} of {self.name} has another length than its signals")
+            setattr(self, name, values)
+        self.alarms_before = self.alarms.copy()
+
+
+_KEPT = ("alarms", "first_alarm_row", "last_alarm_row")
+
+
+class Watch(Alarms):
     """One detector over the columns that it can watch, and its alarms so far.
 
     Parameters
@@ -36,12 +134,8 @@ class Watch:
         The detector's name in `driftlead.detectors.DETECTORS`.
     detector : Detector
         One object over all watched signals.
-    columns : ndarray of int64
-        Which of the monitor's columns the detector watches.
-    signals : tuple of str
-        Their names.
-    window : int
-        Rows without an alarm after which an excursion is over.
+    columns, signals, window
+        As for `Alarms`.
     """
 
     def __init__(
@@ -52,68 +146,23 @@ class Watch:
         signals: tuple[str, ...],
         window: int,
     ) -> None:
-        self.name = name
+        super().__init__(name, columns, signals, window)
         self.detector = detector
-        self.columns = columns
-        self.signals = signals
-        self.window = window
-        self.alarms = np.zeros(len(columns), dtype=np.int64)
-        self.alarms_before = np.zeros(len(columns), dtype=np.int64)
-        self.first_alarm_row = np.zeros(len(columns), dtype=np.int64)
-        self.last_alarm_row = np.zeros(len(columns), dtype=np.int64)
 
     def detect(
         self, slots: NDArray[np.int32], rows_before: int, observed_at: NDArray[np.float64]
     ) -> Detected | None:
         """Take located rows of all the monitor's columns; return what alarmed, None where nothing did."""
         trace = self.detector.update_located(np.ascontiguousarray(slots[:, self.columns]))
-        if not trace.alarm.any():
-            return None
-        rows, columns, first = excursions(trace.alarm, rows_before + 1, self.last_alarm_row, self.window)
-        np.add.at(self.alarms, columns[first], 1)
-        np.maximum.at(self.last_alarm_row, columns, rows)
-        fresh = first & (self.first_alarm_row[columns] == 0)
-        # Rows ascend within a column, so writing backwards leaves the earliest.
-        self.first_alarm_row[columns[fresh][::-1]] = rows[fresh][::-1]
-        offsets = rows - rows_before - 1
-        statistic, threshold = trace.statistic[offsets, columns], self.detector.threshold[columns]
-        alarms = [
-            Alarm(
-                row=int(rows[at]),
-                at=float(observed_at[offsets[at]]),
-                signal=self.signals[columns[at]],
-                detector=self.name,
-                statistic=float(statistic[at]),
-                threshold=float(threshold[at]),
-            )
-            for at in np.flatnonzero(first)
-        ]
-        activity = Activity.from_alarms(self.name, self.columns[columns], rows, first, statistic / threshold)
-        return Detected(alarms, activity)
+        return self.note(trace.statistic, trace.alarm, self.detector.threshold, rows_before, observed_at)
 
     def snapshot(self, rows: int) -> DetectorSnapshot:
         """Return the state after so many rows, as plain data."""
-        raised = self.last_alarm_row > 0
-        return DetectorSnapshot(
-            name=self.name,
-            columns=self.columns,
-            statistic=self.detector.statistic.copy(),
-            threshold=self.detector.threshold.copy(),
-            drifting=raised & (rows - self.last_alarm_row < self.window),
-            alarms=self.alarms.copy(),
-            alarms_since_start=self.alarms - self.alarms_before,
-            first_alarm_row=self.first_alarm_row.copy(),
-            last_alarm_row=self.last_alarm_row.copy(),
-        )
+        return self.snapshot_of(self.detector.statistic.copy(), self.detector.threshold.copy(), rows)
 
     def state(self) -> dict[str, Any]:
         """Return all that is needed to continue after a restart, the reference aside."""
-        return {
-            "detector": self.detector.state(with_reference=False),
-            "alarms": self.alarms.copy(),
-            "first_alarm_row": self.first_alarm_row.copy(),
-            "last_alarm_row": self.last_alarm_row.copy(),
-        }
+        return {"detector": self.detector.state(with_reference=False), **super().state()}
 
     def restored(self, state: Mapping[str, Any]) -> Watch:
         """Return a watch like this one, with its thresholds, that continues where `state` was taken.
@@ -126,12 +175,7 @@ class Watch:
         current = {**state["detector"], "threshold": self.detector.threshold.copy()}
         detector = type(self.detector).from_state(current, self.detector.reference)
         watch = Watch(self.name, detector, self.columns, self.signals, self.window)
-        for field in ("alarms", "first_alarm_row", "last_alarm_row"):
-            values = np.array(state[field], dtype=np.int64)
-            if values.shape != self.columns.shape:
-                raise StateError(f"{field} of {self.name} has another length than its signals")
-            setattr(watch, field, values)
-        watch.alarms_before = watch.alarms.copy()
+        watch.restore(state)
         return watch
 
 
