@@ -111,8 +111,19 @@ def test_the_monitor_remembers_alarms_that_came_and_went(drifting):
     # Page-Hinkley starts anew after an alarm: without the peaks hardly a sample would be above 1.
     assert (ratio[start >= 84] > 1).all()
     assert (ratio[start < 78] < 1).all()
-    assert history.rows.row[-1] <= 1_000
-    assert np.diff(history.rows.end).min() >= 2.0
+    assert history.rows.row[-1] == 1_000
+    assert np.diff(history.rows.end)[:-1].min() >= 2.0
+
+
+def test_rows_that_came_after_the_latest_sample_are_in_the_history_too(profile, settings, rng):
+    monitor = Monitor(profile, settings)
+    for shift, at in ((0.0, 0.0), (3.0, 0.5), (3.0, 1.0)):  # less than the two seconds between samples
+        monitor.process(draw(rng, 200, shift), observed_at=np.full(200, at))
+    first, second = monitor.history().rows, monitor.history().rows
+    assert (first.row[-1], first.end[-1]) == (600, 1.0)
+    assert first.values[-1].max() > 1
+    np.testing.assert_array_equal(first.values, second.values)
+    assert len(monitor._detection.history) == len(first) - 1
 
 
 def test_the_past_survives_a_restart_and_a_new_reference(profile, settings, rng, tmp_path):

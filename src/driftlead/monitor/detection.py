@@ -162,8 +162,18 @@ class Detection:
                 self.history.note(first + np.searchsorted(test.columns, peak.signals), peak.peak)
             first += len(test.columns)
         if self.history.due(now):
-            ratios = [watch.detector.statistic / watch.detector.threshold for watch in self.watches]
-            self.history.add(now, self.rows, np.concatenate([*ratios, self.missing.ratio]))
+            self.history.add(now, self.rows, self._ratios())
+
+    def _ratios(self) -> NDArray[np.float64]:
+        ratios = [watch.detector.statistic / watch.detector.threshold for watch in self.watches]
+        return np.concatenate([*ratios, self.missing.ratio])
+
+    def _samples(self) -> HistorySamples:
+        """Return the history until the latest row: where no more came, it was in no sample yet."""
+        samples = self.history.samples()
+        if not len(samples) or samples.row[-1] == self.rows:
+            return samples
+        return self.history.samples_until(float(self.recent()[1][-1]), self.rows, self._ratios())
 
     def _tracked(self) -> tuple[ReferenceProfile, tuple[SignalBins, ...], int]:
         """Return what a tracker of episodes is made of."""
@@ -193,7 +203,7 @@ class Detection:
 
     def remembered(self) -> tuple[HistorySamples, tuple[tuple[str, str], ...]]:
         """Return the history of what is shown, and the pair of each column."""
-        samples, pairs = self.history.samples(), self.pairs
+        samples, pairs = self._samples(), self.pairs
         always = len(pairs) - len(self.missing.met)
         shown = np.flatnonzero(np.append(np.ones(always, dtype=np.bool_), self.missing.met))
         return replace(samples, values=samples.values[:, shown]), tuple(pairs[place] for place in shown)

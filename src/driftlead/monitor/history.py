@@ -159,19 +159,9 @@ class History:
             Rows monitored so far.
         values : array_like, shape (columns,)
         """
-        latest = self._end[self._length - 1] if self._length else -np.inf
-        now = max(now, latest)
-        if self._length == len(self._start):
-            self._make_room(now)
-        at = self._length
-        # After a pause a sample tells of now, not of the time in which nothing came.
-        follows = now - latest < _PAUSE_SECONDS
-        self._start[at] = latest if follows else now
-        self._end[at] = now
-        self._row[at] = row
-        self._values[at] = _bounded(np.fmax(np.asarray(values, dtype=np.float64), self._noted))
+        start, end, held = self._next(now, values)
+        self._append(start, end, row, held)
         self._noted.fill(np.nan)
-        self._length += 1
 
     def samples(self) -> HistorySamples:
         """Return all samples, as copies."""
@@ -182,6 +172,31 @@ class History:
             self._row[known].copy(),
             self._values[known].copy(),
         )
+
+    def samples_until(self, now: float, row: int, values: ArrayLike) -> HistorySamples:
+        """Return all samples, and after them the one that `add` would take now."""
+        known = self.samples()
+        start, end, held = self._next(now, values)
+        return HistorySamples(
+            np.append(known.start, start),
+            np.append(known.end, end),
+            np.append(known.row, row),
+            np.vstack([known.values, held.astype(known.values.dtype)]),
+        )
+
+    def _append(self, start: float, end: float, row: int, values: NDArray[np.floating]) -> None:
+        if self._length == len(self._start):
+            self._make_room(end)
+        at = self._length
+        self._start[at], self._end[at], self._row[at], self._values[at] = start, end, row, values
+        self._length += 1
+
+    def _next(self, now: float, values: ArrayLike) -> tuple[float, float, NDArray[np.float64]]:
+        latest = float(self._end[self._length - 1]) if self._length else -np.inf
+        now = max(now, latest)
+        # After a pause a sample tells of now, not of the time in which nothing came.
+        start = latest if now - latest < _PAUSE_SECONDS else now
+        return start, now, _bounded(np.fmax(np.asarray(values, dtype=np.float64), self._noted))
 
     def _make_room(self, now: float) -> None:
         start, end = self._start, self._end
@@ -208,7 +223,7 @@ class History:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Continue where `state` was taken; of more samples than there is room for, the latest.
+        """Continue where `state` was taken; of more samples than there is room for, neighbours become one.
 
         Raises
         ------
@@ -221,14 +236,13 @@ class History:
             shapes = [(length,), (length,), (length,), (length, self._values.shape[1])]
             if [part.shape for part in parts] != shapes:
                 raise StateError("its history is inconsistent")
-            kept = min(length, len(self._start))
             own: tuple[NDArray[Any], ...] = (self._start, self._end, self._row, self._values)
-            parts = [part[length - kept :].astype(mine.dtype) for part, mine in zip(parts, own, strict=True)]
+            parts = [part.astype(mine.dtype) for part, mine in zip(parts, own, strict=True)]
         except (KeyError, TypeError, ValueError) as error:
             raise StateError(f"its history is incomplete ({error})") from error
-        for mine, part in zip(own, parts, strict=True):
-            mine[:kept] = part
-        self._length = kept
+        self._length = 0
+        for sample in zip(*parts, strict=True):
+            self._append(*sample)
 
 
 def _bounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
