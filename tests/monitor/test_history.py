@@ -79,7 +79,9 @@ def test_it_goes_on_after_a_restart_or_refuses_what_does_not_fit():
         np.testing.assert_array_equal(values, again.state()[name])
     shorter = History(1, capacity=10)
     shorter.restore(history.state())
-    assert shorter.samples().row.tolist() == [*range(41, 50), 99]
+    kept = shorter.samples()
+    assert len(kept) == 10
+    assert (kept.start[0], kept.row[-1]) == (0.0, 99)  # nothing old is forgotten
     for broken in ({}, {**history.state(), "row": np.zeros(3, dtype=np.int64)}):
         with pytest.raises(StateError, match="its history is in"):
             again.restore(broken)
