@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -63,6 +65,30 @@ def test_drift_appears_by_itself(make_site, visit):
     expect(page.locator(".chip").first).to_contain_text("feature:a")
     expect(page.locator("#verdict")).to_contain_text("points below the reference")
     expect(page.locator(".episode.open")).to_have_count(1)
+
+
+def test_a_test_that_is_new_has_a_stripe_without_a_reload(make_site, visit):
+    site = make_site()
+    site.see(300)
+    page = visit(site.url)
+    expect(page.locator(".lane")).to_have_count(9)
+    for name in ("b", "a"):  # the later one stands before the other
+        rows = np.zeros((200, len(site.model.signals)))
+        rows[:, "abcd".index(name)] = np.nan
+        site.monitor.process(rows, observed_at=time.time())
+        expect(page.get_by_label(re.compile(f"^feature:{name}: drifting by .*missing_rate"))).to_be_visible()
+        expect(page.locator(".stripes")).to_contain_text("missing_rate")
+    red = """canvas => {
+        const row = canvas.getContext("2d").getImageData(0, canvas.height - 1, canvas.width, 1).data;
+        return [...row.keys()].some((at) => at % 4 === 0 && row[at + 3] && row[at] > row[at + 2] + 40);
+    }"""
+    for name, alarmed in (("a", True), ("b", True), ("c", False)):
+        canvas = page.get_by_label(re.compile(f"^feature:{name}: ")).locator("canvas")
+        for _ in range(40):
+            if canvas.evaluate(red) == alarmed:
+                break
+            time.sleep(0.25)
+        assert canvas.evaluate(red) == alarmed, name
 
 
 def test_an_engineer_sees_it_at_a_glance(drifted, visit, photograph):

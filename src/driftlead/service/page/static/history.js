@@ -15,19 +15,25 @@ export class History {
     return most > MOST_SAMPLES ? 0 : Math.max(0, this.latest - OVERLAP_SECONDS);
   }
 
+  /** Take what was asked for from `after` on; false where it does not fit, and must be asked for anew. */
   add(document, after) {
-    if (after === 0 || this.series.length !== document.series.length) {
+    if (after === 0) {
       this.series = document.series;
-    } else {
+    } else if (pairsOf(document) === pairsOf(this)) {
       document.series.forEach((more, place) => extend(this.series[place], more));
+    } else {
+      return false; // the first missing value or label brings tests that were not there before
     }
     this.latest = Math.max(0, ...this.series.map((series) => series.end.at(-1) ?? 0));
+    return true;
   }
 
   get earliest() {
     return Math.min(...this.series.map((series) => series.start[0] ?? Infinity));
   }
 }
+
+const pairsOf = ({ series }) => JSON.stringify(series.map(({ pairs }) => pairs));
 
 function extend(series, more) {
   const known = series.end.at(-1) ?? 0;

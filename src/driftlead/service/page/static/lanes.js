@@ -62,6 +62,8 @@ export class Lanes {
     this.now = Math.max(now, history.latest);
     if (this.detectors?.join() !== overview.detectors.join()) {
       this.detectors = overview.detectors;
+      this.lanes.clear(); // a canvas has a line of pixels for each
+      this.columnsOf = null;
       this.repaintLegend();
     }
     this.signals = new Map(overview.signals.map((signal) => [signal.name, signal]));
