@@ -126,6 +126,17 @@ def test_of_two_references_the_one_that_was_asked_for_last_stands(replicas):
     assert one.snapshot().reference_mean[0] == two.snapshot().reference_mean[0] > 4.0
 
 
+def test_what_fails_with_other_replicas_keeps_no_label_waiting(replicas, monkeypatch):
+    asked, _ = replicas
+    monkeypatch.setattr(asked.store, "reference_name", lambda kind: 1 / 0)
+    asked.feedback(["a"], [1])
+    asked.process(draw(np.random.default_rng(2), 1), ids=["a"], scores=np.ones((1, 1), np.float32))
+    written(asked)
+    asked._tidy()
+    assert asked.snapshot().labels.outcomes["matched"] == 1
+    assert asked.snapshot().errors["storage"] == 1
+
+
 def test_a_store_that_lost_a_reference_is_told_it_again(replicas):
     asked, other = replicas
     asked.rebaseline(200, by="mia")

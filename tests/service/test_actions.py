@@ -144,6 +144,16 @@ def test_an_episode_is_acknowledged(service):
     )
 
 
+@pytest.mark.parametrize(("field", "most"), [("by", 300), ("note", 10_000)])
+def test_what_a_person_writes_has_an_end(service, field, most):
+    path = f"/api/v1/episodes/{drifting(service)['id']}/acknowledge"
+    refused = service.request("POST", path, json={"by": "mia", field: "x" * (most + 1)})
+    assert refused.status_code == 400
+    assert f"{field} must be " in refused.json()["error"], refused.json()
+    assert str(most) in refused.json()["error"]
+    assert service.request("POST", path, json={"by": "mia", field: "x" * most}).status_code == 200
+
+
 def test_more_labels_than_a_request_may_hold_are_refused(service):
     refused = service.request("POST", "/feedback", json={"id": "r1", "labels": [1] * 50_001})
     assert (refused.status_code, refused.json()["error"]) == (

@@ -712,20 +712,26 @@ class Monitor:
 
     def _tidy(self) -> None:
         """Hear from other replicas, join labels that came before their predictions, remove what is old."""
-        try:
-            if not self._lost_closed:
-                self._log.close_lost([each.id for each in self.snapshot().open_episodes], self._clock())
-                self._lost_closed = True
-            self._hear()
-            self._exchange.run()
-            self._log.call(self._feedback.join_waiting(self._clock()))
-            self._prune()
-        except Exception:
-            self._count_error("storage")
+        for step in (self._close_lost, self._hear, self._exchange.run, self._join_waiting, self._prune):
+            try:
+                step()
+            except StorageError:
+                self._count_error("storage")
+                break  # each of the others would wait for the same database
+            except Exception:
+                self._count_error("storage")
         try:
             self._extend_quality_history()
         except Exception:
             self._count_error("history")
+
+    def _close_lost(self) -> None:
+        if not self._lost_closed:
+            self._log.close_lost([each.id for each in self.snapshot().open_episodes], self._clock())
+            self._lost_closed = True
+
+    def _join_waiting(self) -> None:
+        self._log.call(self._feedback.join_waiting(self._clock()))
 
     def _prune(self) -> None:
         """Remove what is old, unless the clock just jumped: it may jump back, and what went is gone."""

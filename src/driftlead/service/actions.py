@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -55,14 +55,19 @@ class _Feedback(msgspec.Struct, forbid_unknown_fields=True):
 _FEEDBACK: Any = _Feedback | list[_Feedback]
 
 
+# They stand in every list of episodes.
+_Name = Annotated[str, msgspec.Meta(max_length=300)]
+_Note = Annotated[str, msgspec.Meta(max_length=10_000)]
+
+
 class _Acknowledgement(msgspec.Struct, forbid_unknown_fields=True):
-    by: str
-    note: str | None = None
+    by: _Name
+    note: _Note | None = None
 
 
 class _Rebaseline(msgspec.Struct, forbid_unknown_fields=True):
-    by: str
-    note: str | None = None
+    by: _Name
+    note: _Note | None = None
     rows: int | None = None
 
 
@@ -271,7 +276,10 @@ _ITEM = {
     },
     "additionalProperties": False,
 }
-_WHO = {"by": {"type": "string", "minLength": 1}, "note": {"type": ["string", "null"]}}
+_WHO = {
+    "by": {"type": "string", "minLength": 1, "maxLength": 300},
+    "note": {"type": ["string", "null"], "maxLength": 10_000},
+}
 _COUNT = {"type": "integer", "minimum": 0}
 
 FEEDBACK = operation(

@@ -27,6 +27,7 @@ _NAMES = {
     "object": "an object",
     "str": "a string",
 }
+_TOO_LONG = re.compile(r"Expected `str` of length <= (?P<most>\d+)(?: - at `\$(?P<path>.*)`)?$")
 
 # Looking a value up again means decoding the text again, loosely; of a long text its type is told instead.
 _LONGEST_LOOKUP = 65_536
@@ -78,6 +79,8 @@ def explain_decode_error(
     if match := _TOO_LARGE.match(message):
         kind = "whole number of at most 64 bits" if match["what"] == "Integer value" else "finite number"
         return f"{_place(field, match['path'])} must be a {kind}, got a larger one"
+    if match := _TOO_LONG.match(message):
+        return f"{_place(field, match['path'])} must be at most {match['most']} characters long, got more"
     return _explain_malformed(message, bytes(text), field or "body")
 
 
