@@ -22,7 +22,9 @@ def main(
     monitor: Annotated[
         Path, typer.Option(help="How it will be watched: thresholds are found now, where this file is.")
     ] = Path("configs/monitor.yaml"),
-    output: Annotated[Path | None, typer.Option(help="Where to write the model; by default as the configuration says.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Where to write the model; by default as the configuration says.")
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(help="Of the split, the first weights and the shuffling.")
     ] = None,
