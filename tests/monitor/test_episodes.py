@@ -87,7 +87,7 @@ class Watched:
 
 
 class Alike:
-    """Rows of signals with two bins, all of the first: where only the alarms matter."""
+    """Rows of signals with two values, all of the first: where only the alarms matter."""
 
     def __init__(self, n_signals=3):
         signals = [Signal(f"feature:{number}") for number in range(n_signals)]
@@ -105,10 +105,10 @@ class Alike:
         return EpisodeTracker.from_state(saved, self.profile, self.signal_bins, quiet_rows)
 
     def bins(self, signal):
-        return np.zeros(100, dtype=np.int64)
+        return np.ones(100, dtype=np.int64)
 
     def counts(self):
-        return np.full(3 * self.profile.n_signals, 1_000)
+        return np.full(6 * self.profile.n_signals, 1_000)
 
     def means(self, signals):
         return np.zeros(len(signals))
@@ -195,7 +195,7 @@ def test_the_change_that_explains_most_comes_first_and_the_list_is_bounded():
     rows = Alike(n_signals=60)
     changed = {3: 30, 41: 80, 7: 50}  # signal: latest rows, all in one bin
     rows.bins = lambda signal: np.r_[
-        np.arange(100 - changed.get(signal, 1)) % 2, [1] * changed.get(signal, 1)
+        np.arange(100 - changed.get(signal, 1)) % 2 * 2 + 1, [3] * changed.get(signal, 1)
     ]
     (opened,) = rows.tracker().advance(100, 0.0, [alarm(100, *range(60))], rows)
     episode = opened.episode
@@ -208,10 +208,10 @@ def test_the_change_that_explains_most_comes_first_and_the_list_is_bounded():
 
 def test_a_change_lies_no_later_than_the_first_alarm_in_a_long_batch():
     rows = Alike()
-    rows.bins = lambda signal: np.repeat([0, 1, 0], [50, 20, 130])
+    rows.bins = lambda signal: np.repeat([1, 3, 1], [50, 20, 130])
     (opened,) = rows.tracker().advance(200, 0.0, [alarm(70, last=190)], rows)
     assert opened.episode.change_row == 51
-    assert opened.episode.signals[0].counts_after == (130, 20, 0)
+    assert opened.episode.signals[0].counts_after == (0, 130, 0, 20, 0, 0)
     # Beyond the reach of the kept rows: the change is placed at the first of them.
     (opened,) = rows.tracker().advance(1_000, 0.0, [alarm(70, last=990)], rows)
     assert opened.episode.change_row == 801

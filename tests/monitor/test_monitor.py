@@ -109,13 +109,43 @@ def test_bins_count_every_row_and_reference_ratios_add_up(profile, settings, rng
         assert counts.sum() == 1_000
         assert bins.reference_ratio.sum() == pytest.approx(1.0)
         assert (bins.reference_ratio > 0).all()
-    assert snapshot.bins[0].labels == (*map(str, range(10)), "missing")
+    assert snapshot.bins[0].labels == (*map(str, range(12)), "missing")
     assert snapshot.bin_counts[0][-1] == 7
     assert snapshot.bins[2].labels == ("0", "1", "2", "other", "missing")
     assert snapshot.bin_counts[2][3] == 1
     edges = np.quantile(profile.samples[1], np.linspace(0.1, 0.9, 9))
     expected = np.bincount(np.searchsorted(edges, rows[:, 1]), minlength=10)
-    np.testing.assert_allclose(snapshot.bin_counts[1][:-1], expected, atol=2)
+    inner = snapshot.bin_counts[1][1:-2]
+    np.testing.assert_allclose(inner, expected, atol=4)
+    beyond = [(rows[:, 1] < profile.samples[1][0]).sum(), (rows[:, 1] > profile.samples[1][-1]).sum()]
+    assert snapshot.bin_counts[1][[0, -2]].tolist() == beyond
+
+
+@pytest.mark.parametrize(
+    ("usual", "then", "bin"),
+    [
+        ([7.0], 9.0, "2"),
+        ([7.0], -9.0, "0"),
+        ([0.0, 1.0], 0.5, "2"),
+        ([0.0, 1.0, 2.0], 3.0, "6"),
+        ([*range(9)], 9.0, "10"),
+        (np.linspace(0.0, 1.0, 500), -0.1, "0"),
+        (np.linspace(0.0, 1.0, 500), 1.1, "11"),
+    ],
+)
+def test_values_that_the_reference_does_not_have_are_a_bin_and_evidence_of_their_own(usual, then, bin):
+    rng = np.random.default_rng(4)
+    profile = ReferenceProfile.from_rows([Signal("a")], rng.choice(usual, (5_000, 1)), model_hash="1f")
+    monitor = Monitor(profile, MonitorSettings(window=200, false_alarm_every=1_000_000))
+    monitor.process(rng.choice(usual, (1_000, 1)))
+    monitor.process(np.full((300, 1), then))
+    (episode,) = monitor.episodes()
+    (drifted,) = episode.signals
+    assert drifted.counts_after[drifted.labels.index(bin)] == 300
+    assert sum(drifted.counts_after) - 300 <= 3
+    # As many rows of what the reference never had are hundreds of nats, whatever its other values are.
+    assert drifted.contribution > 500
+    assert abs(drifted.change_row - 1_001) <= 3
 
 
 def test_observed_rows_reach_the_detectors_in_order(profile, settings, rng):
@@ -375,7 +405,7 @@ def test_missing_values_keep_their_share_in_the_bins_of_a_thinned_reference():
         profile = ReferenceProfile.from_rows([Signal("a")], rows, model_hash="1f", max_sample=max_sample)
         (bins,) = Monitor(profile).snapshot().bins
         assert bins.labels[-1] == "missing"
-        np.testing.assert_allclose(bins.reference_ratio, [0.09] * 10 + [0.1], atol=1e-3)
+        np.testing.assert_allclose(bins.reference_ratio, [0.0] + [0.09] * 10 + [0.0, 0.1], atol=1e-3)
 
 
 def test_the_profile_of_another_model_is_refused(profile, settings):

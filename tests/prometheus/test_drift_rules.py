@@ -144,8 +144,8 @@ def test_binned_ks_bounds_the_exact_one_from_below(profiles, shares):
     }
     exact = stats.ks_2samp(profiles[0].samples[0], rows[:, 0]).statistic
     # Half an observation a bin smooths the reference.
-    assert 0.8 * exact < values["feature:normal"] <= exact + 0.5 * 10 / profiles[0].n_rows
-    assert values["feature:constant"] == 0
+    assert 0.8 * exact < values["feature:normal"] <= exact + 0.5 * 12 / profiles[0].n_rows
+    assert values["feature:constant"] <= 0.5 * 3 / profiles[0].n_rows
 
 
 def test_committed_rules_are_what_the_generator_writes(tmp_path):

@@ -77,9 +77,9 @@ def test_metrics_say_what_the_monitor_knows(monitor, registry):
     assert value("signal_reference_mean", signal="feature:a") == snapshot.reference_mean[0]
     reference = reference_digest(monitor.profile, snapshot.bins)
     of_b = {"signal": "feature:b", "reference": reference}
-    assert sum(value("signal_bin_observations_total", **of_b, bin=str(bin)) for bin in range(10)) == 1_150
-    assert value("reference_bin_ratio", **of_b, bin="0") == pytest.approx(0.1, abs=0.01)
-    assert value("signal_chi_square_threshold", **of_b) == pytest.approx(chi2.ppf(1 - 0.001 / 3, 10))
+    assert sum(value("signal_bin_observations_total", **of_b, bin=str(bin)) for bin in range(12)) == 1_150
+    assert value("reference_bin_ratio", **of_b, bin="1") == pytest.approx(0.1, abs=0.01)
+    assert value("signal_chi_square_threshold", **of_b) == pytest.approx(chi2.ppf(1 - 0.001 / 3, 12))
     assert value("reference_observations", reference=reference) == 2_000
     assert value("reference_info", model_hash="1f", reference=reference, rows="2000", signals="3") == 1
     assert value("signals_left_out") == 0

@@ -29,7 +29,7 @@ def reference_digest(profile: ReferenceProfile, bins: Sequence[SignalBins]) -> s
     >>> profile = ReferenceProfile.from_rows([Signal("a")], [[1.0], [2.0]], model_hash="1f")
     >>> bins = [SignalBins.from_sample(profile.signals[0], profile.samples[0], missing=0)]
     >>> reference_digest(profile, bins)
-    '9b4a725b'
+    'd7e69305'
     """
     digest = hashlib.sha256()
     for signal, sample, each in zip(profile.signals, profile.samples, bins, strict=True):

@@ -12,7 +12,9 @@ from driftlead.signals import Signal
 
 __all__ = ["BinCounter", "SignalBins"]
 
-NUMERIC_BINS = 10
+_QUANTILE_BINS = 10
+#: Most bins of a numeric signal: those of about equal reference mass, and one beyond either end.
+NUMERIC_BINS = _QUANTILE_BINS + 2
 CATEGORY_BINS = 31
 
 
@@ -23,8 +25,9 @@ class SignalBins:
     Attributes
     ----------
     labels : tuple of str
-        One label per bin: ``"0"``, ``"1"``, … from low to high for a numeric signal, the category's code for
-        a categorical one, then ``"other"`` (categorical only: a category outside the list) and ``"missing"``.
+        One label per bin: ``"0"``, ``"1"``, … from low to high for a numeric signal, of which the first and
+        the last are below and above all that the reference has; the category's code for a categorical one,
+        then ``"other"``, a category outside the list. At the end ``"missing"``.
     of_slot : ndarray of int64, shape (2 * n_distinct + 1,)
         Bin of each slot that `driftlead.ranks.SortedReference.locate` can answer.
     reference_ratio : ndarray, shape (n_bins,)
@@ -37,7 +40,7 @@ class SignalBins:
 
     @classmethod
     def from_sample(cls, signal: Signal, sample: NDArray[np.float64], missing: float) -> SignalBins:
-        """Place bins on the quantiles, or on the categories, of a signal's reference sample.
+        """Place bins on the quantiles, the few values or the categories of a signal's reference sample.
 
         Parameters
         ----------
@@ -51,13 +54,13 @@ class SignalBins:
         --------
         >>> bins = SignalBins.from_sample(Signal("a"), np.array([0.0, 0.0, 1.0]), missing=1)
         >>> bins.labels, bins.of_slot.tolist()
-        (('0', '1', 'missing'), [0, 0, 1, 1, 1])
+        (('0', '1', '2', '3', '4', 'missing'), [0, 1, 2, 3, 4])
         """
         distinct, counts = np.unique(sample, return_counts=True)
         if signal.kind == "categorical":
             labels, of_slot = _category_bins(distinct, counts)
         else:
-            labels, of_slot = _quantile_bins(counts)
+            labels, of_slot = _numeric_bins(counts)
         labels = (*labels, "missing")
         observed = np.zeros(len(labels))
         np.add.at(observed, of_slot[1::2], counts)
@@ -116,15 +119,20 @@ class BinCounter:
         return np.split(self.counts - self._before, self._first_bin[1:-1])
 
 
-def _quantile_bins(counts: NDArray[np.int64]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """Bins of about equal reference mass. Ties stay together; a gap belongs to the bin above it."""
-    middle = (np.cumsum(counts) - counts / 2) / counts.sum()
-    _, of_distinct = np.unique(np.floor(middle * NUMERIC_BINS), return_inverse=True)
-    of_slot = np.empty(2 * len(counts) + 1, dtype=np.int64)
-    of_slot[1::2] = of_distinct
-    of_slot[:-1:2] = of_distinct
-    of_slot[-1] = of_distinct[-1]
-    return tuple(str(number) for number in range(of_distinct.max() + 1)), of_slot
+def _numeric_bins(counts: NDArray[np.int64]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Bins from low to high, with room for what the reference does not have.
+
+    Of few distinct values each has a bin, and so has each gap between, below and above them: a constant that
+    moves leaves its bin. Of more, bins hold about equal reference mass. Ties stay together, and a gap between
+    two values belongs to the bin above it.
+    """
+    of_slot = np.arange(2 * len(counts) + 1, dtype=np.int64)
+    if len(of_slot) > NUMERIC_BINS:
+        middle = (np.cumsum(counts) - counts / 2) / counts.sum()
+        _, of_distinct = np.unique(np.floor(middle * _QUANTILE_BINS), return_inverse=True)
+        of_slot[1::2] = of_slot[:-1:2] = of_distinct + 1
+        of_slot[0], of_slot[-1] = 0, of_distinct[-1] + 2
+    return tuple(str(number) for number in range(of_slot[-1] + 1)), of_slot
 
 
 def _category_bins(

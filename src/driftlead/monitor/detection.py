@@ -295,7 +295,7 @@ class Detection:
             shapes = (recent_rows.shape, recent_times.shape, counts.shape)
             expected = (self._recent_rows.shape, self._recent_times.shape, self.bins.counts.shape)
             if shapes != expected or rows < 0:
-                raise StateError("it is inconsistent")
+                raise StateError("its windows or bins are those of another version, or inconsistent")
             alarms = [
                 Alarm(int(row), float(numbers[0]), signal, detector, float(numbers[1]), float(numbers[2]))
                 for signal, detector, row, numbers in zip(

@@ -59,10 +59,10 @@ class EpisodeTracker:
     >>> profile = ReferenceProfile.from_rows(signals, rng.normal(size=(1000, 1)), model_hash="1f")
     >>> bins = SignalBins.from_sample(signal, profile.samples[0], missing=0)
     >>> tracker = EpisodeTracker(profile, [bins], quiet_rows=100)
-    >>> rows = np.concatenate([rng.integers(0, 10, 460), rng.integers(7, 10, 40)])
+    >>> rows = np.concatenate([rng.integers(1, 11, 460), rng.integers(8, 11, 40)])
     >>> recent = SimpleNamespace(
     ...     bins=lambda signal: rows,
-    ...     counts=lambda: np.bincount(rows, minlength=11),
+    ...     counts=lambda: np.bincount(rows, minlength=13),
     ...     means=lambda signals: np.array([1.2]),
     ... )
     >>> tracker.advance(900, 0.0, (), recent)
@@ -73,7 +73,7 @@ class EpisodeTracker:
     >>> opened.kind, opened.episode.status, opened.episode.change_row
     ('opened', 'open', 960)
     >>> opened.episode.signals[0].counts_after
-    (0, 0, 0, 0, 0, 0, 0, 12, 10, 19, 0)
+    (0, 0, 0, 0, 0, 0, 0, 0, 12, 10, 19, 0, 0)
     >>> (resolved,) = tracker.advance(1100, 120.0, (), recent)
     >>> resolved.kind, resolved.episode.resolution, resolved.episode.resolved_row
     ('resolved', 'quiet', 1100)
