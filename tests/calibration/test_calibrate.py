@@ -120,16 +120,19 @@ def test_independent_signals_take_the_tables_and_share_the_budget_evenly():
     assert calibration.pairs[0].false_alarm_every == pytest.approx(30_000, rel=0.1)
 
 
-def test_categories_are_simulated_and_only_watched_by_tests_without_an_order():
+def test_categories_are_priced_by_table_for_ks_simulated_for_nmddm_and_not_watched_by_page_hinkley():
     rng = np.random.default_rng(4)
     rows = np.stack([rng.normal(size=2_000), rng.choice(3, size=2_000, p=[0.7, 0.2, 0.1])], axis=1)
     calibration = calibrate(
         profile_of(rows, ["numeric", "categorical"]), rows, false_alarm_every=1_000,
-        detectors=[incremental_ks(100), nmddm(100)],
+        detectors=[page_hinkley(), incremental_ks(100), nmddm(100)],
     )  # fmt: skip
-    assert calibration.columns("incremental_ks").tolist() == [0]
+    assert calibration.columns("page_hinkley").tolist() == [0]
+    assert calibration.columns("incremental_ks").tolist() == [0, 1]
     assert calibration.columns("nmddm").tolist() == [0, 1]
-    assert [pair.simulated for pair in calibration.pairs] == [False, False, True]
+    assert [pair.simulated for pair in calibration.pairs] == [False, False, False, False, True]
+    # Its ties are broken at random: ranks are those of any signal.
+    assert len(set(calibration.thresholds("incremental_ks"))) == 1
     numeric, categorical = calibration.thresholds("nmddm")
     assert 5.0 < categorical < numeric
 

