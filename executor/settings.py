@@ -74,7 +74,7 @@ class MonitorSection(_Section):
 
     false_alarm_every: float = _MONITOR.false_alarm_every
     guarantee: float | None = _MONITOR.guarantee
-    detectors: tuple[str, ...] = _MONITOR.detectors
+    detectors: tuple[str, ...] = _MONITOR.detector_names
     # Our reference has 450 rows: a window nearer to that would mostly measure the error of the reference.
     window: int = 250
     delta: float = _MONITOR.delta

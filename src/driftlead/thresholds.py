@@ -167,7 +167,7 @@ def on_lattice(distance: float, n: int, window: int) -> float:
 
 
 def level_at_rate(log_rate: Callable[[float], float], false_alarm_every: float, low: float) -> float:
-    """Return the smallest level, from ``low`` on, at which a falling rate is within the budget.
+    """Return the smallest level, from ``low`` on, at which a falling rate is within the budget; or infinity.
 
     Parameters
     ----------
@@ -184,6 +184,8 @@ def level_at_rate(log_rate: Callable[[float], float], false_alarm_every: float, 
         return low
     high = max(1.0, 2.0 * low)
     while (below := log_rate(high) - target) > 0.0:
+        if math.isinf(high):  # a rate that does not fall
+            return high
         low, above, high = high, below, 2.0 * high
     # The rule of false position; the value of an end that stays is halved until it moves too (Illinois).
     # Written out because scipy.optimize takes longer to import than the thresholds to compute.

@@ -204,6 +204,8 @@ def test_a_calibration_of_the_first_version_loads_but_serves_no_monitor():
         ({"guarantee": 0.4}, "guarantee must be above 0.5 and below 1, or None, got 0.4"),
         ({"detectors": [incremental_ks(), incremental_ks()]}, "each with a name of its own"),
         ({"detectors": []}, "detectors must be at least one"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"seed": 0.5}, "seed must be an integer from 0 to"),
     ],
 )
 def test_bad_settings_are_named(settings, message):
@@ -259,6 +261,31 @@ def test_odd_signals_are_calibrated_all_the_same(values, kind, monkeypatch):
     assert calibration.report()
 
 
+@pytest.mark.parametrize("window", [2, 3, 5, 8])
+def test_a_window_too_short_for_dependent_rows_is_named(window, monkeypatch):
+    monkeypatch.setattr("driftlead.calibration.pricing._ROWS_PER_SIGNAL", (20_000, 20_000))
+    rows = autoregressive(np.random.default_rng(7), 2_000, 1, 0.6)
+    calibration = calibrate(profile_of(rows), rows, detectors=[incremental_ks(window), nmddm(window)])
+    mute = {pair.detector for pair in calibration.pairs if pair.false_alarm_every == math.inf}
+    assert mute == {"incremental_ks", "nmddm"} - ({"nmddm"} if window == 8 else set())
+    for name in mute:
+        assert (
+            f"{name}: 1 of 1 pairs cannot alarm (s0): a window of {window} is too short"
+            in calibration.report()
+        )
+
+
+def test_few_rows_are_not_taken_for_correlated_signals():
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        rows = rng.normal(size=(20, 5))  # of which some pair always correlates by 0.4
+        calibration = calibrate(profile_of(rows), rows, detectors=[page_hinkley()], false_alarm_every=1e5)
+        assert calibration.episode_share > 0.98
+    rows = rng.normal(size=(200, 1)) + 0.5 * rng.normal(size=(200, 5))
+    correlated = calibrate(profile_of(rows), rows, detectors=[page_hinkley()], false_alarm_every=1e5)
+    assert correlated.episode_share < 0.8
+
+
 def test_a_window_longer_than_half_the_reference_is_named():
     rows = np.random.default_rng(3).normal(size=(150, 2))
     report = calibrate(profile_of(rows), detectors=[incremental_ks(100)]).report()
@@ -277,6 +304,29 @@ def test_signals_with_equal_numbers_share_a_line_and_long_tables_are_cut():
     assert calibration.report(1).splitlines()[5] == "… and 2 signals more"
     expected = float(calibration.report().splitlines()[1].split()[3].replace(",", ""))
     assert expected == pytest.approx(1e6, rel=0.15)  # the KS distance takes few values
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "message"),
+    [
+        ("calibrate", ["--seed", "-1"], "--seed must be at least 0, got -1"),
+        ("profile", ["--seed", "-1", "-o", "never.state"], "--seed must be at least 0, got -1"),
+        (
+            "calibrate",
+            ["--false-alarm-every", "1e-3"],
+            "--false-alarm-every must be a number of rows above 1",
+        ),
+        ("calibrate", ["--false-alarm-every", "30 days"], "--rows-per-second must be given and above 0"),
+        ("calibrate", ["--columns", "a,c"], "has no column 'c': its columns are a, b"),
+    ],
+)
+def test_the_command_line_names_option_rule_and_value(tmp_path, command, options, message):
+    file = tmp_path / "reference.csv"
+    file.write_text("a,b\n" + "1,2\n" * 10)
+    answer = CliRunner().invoke(app, [command, str(file), *options])
+    assert answer.exit_code == 2
+    assert message in answer.stderr
+    assert len(answer.stderr.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize(

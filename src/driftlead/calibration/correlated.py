@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from driftlead.calibration import joint
-from driftlead.calibration.autoregression import Autoregressions
+from driftlead.calibration.autoregression import MAX_ORDER, Autoregressions
 from driftlead.calibration.specs import DetectorSpec
 from driftlead.calibration.watched import Progress, Watched
 
@@ -51,7 +52,8 @@ class Correlated:
         if len(columns) < 2:
             return None
         correlation = joint.innovation_correlation(scores[:, columns], fitted.select(columns))
-        if np.abs(correlation - np.diag(np.diag(correlation))).max() < _LEAST:
+        least = max(_LEAST, _by_chance(len(scores), len(columns)))
+        if np.abs(correlation - np.diag(np.diag(correlation))).max() < least:
             return None
         specs = [spec for spec in chosen if any(each.spec is spec for each in numeric)]
         return cls(watched, specs, columns, fitted.select(columns), correlation, gap, seed, progress)
@@ -118,6 +120,15 @@ class Correlated:
             self.seed,
             None if progress is None else lambda done, total: progress(what, done, total),
         )
+
+
+def _by_chance(rows: int, signals: int) -> float:
+    """Return what the strongest correlation among independent signals exceeds in 1 of 100 references."""
+    residuals = rows - MAX_ORDER
+    if residuals <= 3:
+        return math.inf
+    pairs = signals * (signals - 1) / 2.0
+    return math.tanh(-float(special.ndtri(0.005 / pairs)) / math.sqrt(residuals - 3.0))  # Fisher's z
 
 
 def _solved(even: float, share: joint.EpisodeShare | None) -> float:

@@ -19,6 +19,7 @@ _ENOUGH_WINDOWS, _FEWEST_WINDOWS = 20, 2
 _ENOUGH_ROWS = 5_000
 _SHORTEST_BUDGET = 4  # windows
 _ENOUGH_INDEPENDENT = 25
+_RAREST_SEEN = 100_000  # rows per alarm of one signal, of which a simulation sees enough
 
 
 def findings(
@@ -85,12 +86,19 @@ def _of_spec(
                 f" ({least.signal}: {least.n:,}): the rate is a rough estimate, a window of at most"
                 f" {least.n // _FEWEST_WINDOWS} would suit"
             )
-        mute = [pair for pair in watched if pair.threshold >= 1.0]
-        if mute:
-            yield (
-                f"{spec.name}: {len(mute)} of {len(watched)} pairs cannot alarm ({mute[0].signal}):"
-                f" a window of {spec.window} is too short for the budget"
-            )
+    mute = [pair for pair in watched if math.isinf(pair.false_alarm_every)]
+    if mute:
+        reason = f"a window of {spec.window} is too short for the budget"
+        yield (
+            f"{spec.name}: {len(mute)} of {len(watched)} pairs cannot alarm ({mute[0].signal}): "
+            + (reason if spec.law else "no level kept the budget in the simulation")
+        )
+    rare = [pair for pair in watched if _RAREST_SEEN < pair.false_alarm_every < math.inf]
+    if rare and spec.law is None:
+        yield (
+            f"{spec.name}: one false alarm of a signal per {rare[0].false_alarm_every:,.0f} rows is rarer"
+            " than was simulated: its threshold continues the logarithm of the rate as a straight line"
+        )
     if spec.window is not None:
         # Pairs of simulated signals only: elsewhere rows are worth what they count.
         worth = {pair: _worth(models[pair.column], spec.window) for pair in watched if pair.simulated}

@@ -233,11 +233,11 @@ def _alarmed(
     """Mark in ``alarmed``, shape (l, rows), where a test alarms on any signal at each level."""
     numeric = np.zeros(located.n_signals, dtype=np.bool_)
     if spec.window is not None:
-        detector = spec.build(located, np.full(located.n_signals, np.inf), numeric)
+        detector = spec.make(located, np.full(located.n_signals, np.inf), numeric)
         _exceeded(np.ascontiguousarray(detector.update_located(slots).statistic.T), levels, alarmed)
         return
     for level, marked in zip(levels.T, alarmed, strict=True):  # a test that restarts, restarts at its level
-        marked |= spec.build(located, level.copy(), numeric).update_located(slots).alarm.any(axis=1)
+        marked |= spec.make(located, level.copy(), numeric).update_located(slots).alarm.any(axis=1)
 
 
 @njit(cache=True, nogil=True)

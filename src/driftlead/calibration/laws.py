@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-__all__ = ["Law", "excess_spread", "fit_stretched", "fit_tail"]
+__all__ = ["Law", "excess_spread", "fit_curve", "fit_stretched", "fit_tail"]
 
 _GROUPS = 8  # of simulated references, left out one at a time
 _FARTHEST, _GRID = 30.0, 600  # times the lowest level of a known law; points between
+_BEND = 30.0  # standard deviation within which the curvature of an unknown law, in its levels, lies around 0
 _FEWEST = 15  # alarms at a level, below which the level is not used
 
 
@@ -106,6 +107,37 @@ def fit_tail(
         float(levels[used][0]),
         lambda level: _jackknife(left_out @ at(level)),
     )
+
+
+def fit_curve(
+    levels: NDArray[np.float64], counts: NDArray[np.int64], rows: int, most: float = math.inf
+) -> Law:
+    """Fit a parabola to the log rate of an unknown test; from the last level on its tangent goes on.
+
+    Parameters
+    ----------
+    levels, counts, rows, most
+        As in `fit_tail`.
+
+    Returns
+    -------
+    Law
+    """
+    span = levels[-1] - levels[0]
+    end = (levels[_usable(counts, most * rows)[-1]] - levels[0]) / span
+
+    def features(level: NDArray[np.float64]) -> NDArray[np.float64]:
+        x = (level - levels[0]) / span
+        seen = np.minimum(x, end)
+        return np.stack([np.ones_like(x), x, seen**2 + 2.0 * end * (x - seen)], axis=1)
+
+    def fitted(bend: float) -> Law:
+        caution = np.array([np.inf, np.inf, bend])
+        return fit_tail(levels, counts, rows, lambda level: np.zeros_like(level), features, caution, most)
+
+    law = fitted(_BEND)
+    falls = law.log_rate(levels[0] + 2.0 * span) < law.log_rate(levels[0] + end * span)
+    return law if falls else fitted(1e-6)
 
 
 def fit_stretched(

@@ -21,6 +21,7 @@ from driftlead.calibration.result import Calibration, Pair
 from driftlead.calibration.simulation import SignalModel, simulate_laws
 from driftlead.calibration.specs import DetectorSpec
 from driftlead.calibration.watched import Progress, Watched
+from driftlead.detectors import _arguments
 from driftlead.errors import InvalidDataError, InvalidParameterError
 from driftlead.reference import ReferenceProfile
 
@@ -104,6 +105,7 @@ def calibrate(
         raise InvalidParameterError("episode_gap", "at least 1", episode_gap)
     if guarantee is not None and not 0.5 < guarantee < 1.0:
         raise InvalidParameterError("guarantee", "above 0.5 and below 1, or None", guarantee)
+    _arguments.integer("seed", seed, 0, 2**63 - 1)
     chosen = tuple(detectors) if detectors is not None else _default_detectors()
     names = [spec.name for spec in chosen]
     if not chosen or len(set(names)) != len(names):

@@ -31,6 +31,7 @@ __all__ = ["SignalModel", "simulate_laws"]
 _CHUNK = 8  # signals simulated side by side; fixed, so that threads cannot change the numbers
 _LEVELS = 48
 _RESTART_RATES = (1 / 200, 1 / 700, 1 / 2_500, 1 / 9_000)  # levels at which a restarting test is run
+_RESTART_LEVELS = 10  # at which an unknown one is
 _BEYOND = np.inf
 _SPARSE = 0.15  # excursions per window above which they run into each other
 
@@ -169,10 +170,10 @@ def _levels(
     """Levels to count at, shape (d, l): by theory for a test that restarts, else around a first path."""
     if spec.law == "page_hinkley":
         return np.array([_page_hinkley_levels(spec, model) for model in models])
-    detector = spec.build(located, np.full(len(models), _BEYOND), categorical)
+    detector = spec.make(located, np.full(len(models), _BEYOND), categorical)
     path = detector.update_located(slots).statistic[2 * (spec.window or 0) :]
     low, high = np.quantile(path, 0.7, axis=0), path.max(axis=0)
-    steps = np.linspace(0.0, 1.0, _LEVELS if spec.window is not None else len(_RESTART_RATES))
+    steps = np.linspace(0.0, 1.0, _LEVELS if spec.window is not None else _RESTART_LEVELS)
     span = 1.6 * np.maximum(high - low, 1e-9)
     return np.asarray(low[:, np.newaxis] + span[:, np.newaxis] * steps)
 
@@ -204,10 +205,10 @@ def _count(
     counts = np.zeros(levels.shape, dtype=np.int64)
     if spec.window is None:
         for level in range(levels.shape[1]):
-            detector = spec.build(located, levels[:, level].copy(), categorical)
+            detector = spec.make(located, levels[:, level].copy(), categorical)
             counts[:, level] = detector.update_located(slots).alarm.sum(axis=0)
         return counts
-    detector = spec.build(located, np.full(len(levels), _BEYOND), categorical)
+    detector = spec.make(located, np.full(len(levels), _BEYOND), categorical)
     path = np.ascontiguousarray(detector.update_located(slots).statistic.T)
     counting.excursions(path, levels, spec.window, 2 * spec.window, counts)
     return counts
@@ -216,6 +217,9 @@ def _count(
 def _law(spec: DetectorSpec, model: SignalModel, tally: _Tally, signal: int, length: int) -> Law:
     levels = tally.levels[signal]
     counts = np.stack(tally.counts)[:, signal]
+    if not counts.any():
+        # The largest value is the usual one: above it there is nothing, at it there is no end of alarms.
+        return Law(lambda level: -math.inf, float(levels[0]) or 1e-9)
     if spec.law == "page_hinkley":
         errors = (np.stack(tally.means)[:, signal], np.stack(tally.spreads)[:, signal])
         return _page_hinkley_law(spec, model, levels, counts, *errors, length)
@@ -226,15 +230,8 @@ def _law(spec: DetectorSpec, model: SignalModel, tally: _Tally, signal: int, len
     if spec.law == "nmddm" and spec.window is not None:
         law = _nmddm_law(spec, model, spec.window, levels, counts, rows)
     else:
-        law = laws.fit_tail(
-            levels,
-            counts,
-            rows,
-            lambda level: np.zeros(len(level)),
-            lambda level: np.stack([np.ones(len(level)), level / levels[-1]], axis=1),
-            np.array([np.inf, np.inf]),
-            most=_SPARSE / spec.window if spec.window is not None else np.inf,
-        )
+        most = _SPARSE / spec.window if spec.window is not None else _RESTART_RATES[0]
+        law = laws.fit_curve(levels, counts, rows, most)
     return law.with_spread(lambda level: laws.excess_spread(counts))
 
 

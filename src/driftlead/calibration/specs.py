@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -28,7 +28,7 @@ class DetectorSpec:
     name : str
         Name of the detector in thresholds and report.
     build : callable
-        ``build(reference, threshold, categorical)`` returns a detector over the reference's d signals
+        ``build(reference, threshold, categorical)`` returns a `Detector` over the reference's d signals
         with the thresholds, shape (d,); infinite ones must be accepted. ``categorical``, shape (d,),
         marks signals whose values are codes.
     window : int or None
@@ -40,6 +40,8 @@ class DetectorSpec:
         Whose rate is known for independent observations; None has everything simulated.
     delta, direction, bins
         Parameters that the law needs.
+    further_parameters : mapping of str to number, str or bool
+        What else a threshold depends on: a calibration made with other values is refused.
 
     Raises
     ------
@@ -55,6 +57,7 @@ class DetectorSpec:
     delta: float = 0.25
     direction: Direction = "both"
     bins: int = 8
+    further_parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -64,7 +67,33 @@ class DetectorSpec:
             own |= {"delta": self.delta, "direction": self.direction}
         if self.law == "nmddm":
             own |= {"bins": self.bins}
-        return own
+        return own | dict(self.further_parameters)
+
+    def make(
+        self,
+        reference: SortedReference,
+        threshold: NDArray[np.float64],
+        categorical: NDArray[np.bool_],
+    ) -> Detector:
+        """Return what `build` returns, once it is known to be what was asked for.
+
+        Raises
+        ------
+        InvalidParameterError
+            It is no detector over this reference with these thresholds.
+        """
+        detector = self.build(reference, threshold, categorical)
+        if not isinstance(detector, Detector):
+            raise InvalidParameterError(
+                "build", f"a function that returns a Detector ({self.name})", detector
+            )
+        if detector.reference is None or detector.n_signals != reference.n_signals:
+            rule = f"a function whose Detector takes the reference that it is given ({self.name})"
+            raise InvalidParameterError("build", rule, detector)
+        if not np.array_equal(detector.threshold, threshold):
+            rule = f"a function whose Detector has the thresholds that it is given ({self.name})"
+            raise InvalidParameterError("build", rule, detector.threshold)
+        return detector
 
     def __post_init__(self) -> None:
         if self.window is not None and self.window < 1:

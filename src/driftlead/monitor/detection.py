@@ -86,8 +86,8 @@ class Detection:
     def compile(self) -> None:
         """Compile all kernels by feeding copies of the detectors, so that no traffic ever waits for it."""
         slots = self.reference.locate(np.full((2, self.profile.n_signals), np.nan))
-        for watch in build_watches(self.profile, replace(self.settings, guarantee=None)):
-            watch.detect(slots, 0, np.zeros(2))
+        for watch in self.watches:
+            watch.restored(watch.state()).detect(slots, 0, np.zeros(2))
 
     def advance(self, rows: NDArray[np.float64], observed_at: NDArray[np.float64]) -> list[EpisodeEvent]:
         """Take rows through bins, detectors and episodes; return what happened to episodes.

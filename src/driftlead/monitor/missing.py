@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlogy
 
-from driftlead.monitor.settings import MonitorSettings
+from driftlead.monitor.settings import MISSING_RATE, MonitorSettings
 from driftlead.monitor.snapshot import DetectorSnapshot
 from driftlead.monitor.watch import Alarms, Detected
 from driftlead.reference import ReferenceProfile
@@ -50,7 +50,7 @@ class MissingWatch(Alarms):
 
     def __init__(self, profile: ReferenceProfile, settings: MonitorSettings) -> None:
         names = tuple(signal.name for signal in profile.signals)
-        super().__init__("missing_rate", np.arange(len(names)), names, settings.window)
+        super().__init__(MISSING_RATE, np.arange(len(names)), names, settings.window)
         self._reference = (profile.missing, profile.n_rows)
         rate = _SHARE / (settings.false_alarm_every * len(names))
         self._threshold = np.full(len(names), math.log(2.0 / (rate * (1.0 - (settings.guarantee or 0.0)))))

@@ -126,7 +126,7 @@ class Monitor:
         self._row_settings = self.settings.for_rows(profile)
         self._clock = clock
         self._dropped: Counter[str] = Counter(queue_full=0, closed=0, failed=0)
-        self._errors: Counter[str] = Counter(dict.fromkeys((*_PLACES, *self.settings.detectors), 0))
+        self._errors: Counter[str] = Counter(dict.fromkeys((*_PLACES, *self.settings.detector_names), 0))
         self._count_lock = threading.Lock()
         self._state_lock = threading.Lock()
         self._folder = folder

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import get_args
 
+from driftlead.calibration.specs import DetectorSpec
 from driftlead.detectors import DETECTORS
 from driftlead.errors import InvalidParameterError
 from driftlead.reference import ReferenceProfile
@@ -14,6 +15,9 @@ __all__ = ["MonitorSettings"]
 
 #: Share of the budget that the errors of labelled rows have; there are never more of them than served rows.
 LABELS_SHARE = 0.05
+
+#: Name of the test of the share of missing values, which always runs.
+MISSING_RATE = "missing_rate"
 
 _LEAST = {
     "window": 2,
@@ -27,6 +31,7 @@ _LEAST = {
     "label_deadline_seconds": 0,
     "quality_window": 1,
     "save_every_seconds": 0.1,
+    "seed": 0,
 }
 _MOST = {
     "window": 1_000_000,
@@ -34,6 +39,7 @@ _MOST = {
     "delta": 100,
     "linger_seconds": 10,
     "quality_window": 1_000_000,
+    "seed": 2**63 - 1,
 }
 
 
@@ -49,8 +55,8 @@ class MonitorSettings:
     guarantee : float, optional
         Share of references, such as 0.9, for which the budget shall hold; by default it holds on average
         over them.
-    detectors : tuple of str
-        Names in `driftlead.detectors.DETECTORS`.
+    detectors : tuple of str or DetectorSpec
+        Names in `driftlead.detectors.DETECTORS`, and specifications of detectors of your own.
     window : int
         Rows in the sliding windows; also the quiet time after which an alarm is over.
     quiet_rows : int, optional
@@ -88,7 +94,7 @@ class MonitorSettings:
 
     false_alarm_every: float = 1_000_000.0
     guarantee: float | None = None
-    detectors: tuple[str, ...] = tuple(DETECTORS)
+    detectors: tuple[str | DetectorSpec, ...] = tuple(DETECTORS)
     window: int = 500
     quiet_rows: int | None = None
     delta: float = 0.25
@@ -115,11 +121,23 @@ class MonitorSettings:
             raise InvalidParameterError(
                 "detectors", "at least one of " + ", ".join(DETECTORS), self.detectors
             )
-        for name in self.detectors:
-            if name not in DETECTORS:
-                raise InvalidParameterError("detectors", "among " + ", ".join(DETECTORS), name)
-        if len(set(self.detectors)) != len(self.detectors):
-            raise InvalidParameterError("detectors", "without repetition", self.detectors)
+        given: tuple[object, ...] = self.detectors  # from whoever does not check types, anything
+        for each in given:
+            if not (isinstance(each, DetectorSpec) or (isinstance(each, str) and each in DETECTORS)):
+                rule = "among " + ", ".join(DETECTORS)
+                raise InvalidParameterError(
+                    "detectors", rule if isinstance(each, str) else f"{rule}, or each a DetectorSpec", each
+                )
+        names = self.detector_names
+        if len(set(names)) != len(names):
+            raise InvalidParameterError("detectors", "without repetition", names)
+        for own in self.own_detectors:
+            if own.name == MISSING_RATE:
+                raise InvalidParameterError("detectors", f"of other names than {MISSING_RATE}", own.name)
+            if own.window is not None and own.window > self.window:
+                raise InvalidParameterError(
+                    "window", f"at least that of {own.name}, {own.window}", self.window
+                )
         if self.direction not in get_args(Direction):
             raise InvalidParameterError(
                 "direction", "one of " + ", ".join(get_args(Direction)), self.direction
@@ -134,6 +152,16 @@ class MonitorSettings:
         for field, most in _MOST.items():
             if getattr(self, field) > most:
                 raise InvalidParameterError(field, f"at most {most}", getattr(self, field))
+
+    @property
+    def detector_names(self) -> tuple[str, ...]:
+        """The name of each detector."""
+        return tuple(each if isinstance(each, str) else each.name for each in self.detectors)
+
+    @property
+    def own_detectors(self) -> tuple[DetectorSpec, ...]:
+        """The detectors that are not the library's, but specified."""
+        return tuple(each for each in self.detectors if isinstance(each, DetectorSpec))
 
     def for_rows(self, profile: ReferenceProfile) -> MonitorSettings:
         """Return the settings of the detectors of served rows: labels, where watched, share the budget."""

@@ -48,7 +48,7 @@ class DetectorSnapshot:
     Attributes
     ----------
     name : str
-        The detector's name in `driftlead.detectors.DETECTORS`, or ``missing_rate``.
+        The detector's name in `driftlead.detectors.DETECTORS`, that of one of one's own, or ``missing_rate``.
     columns : ndarray of int64
         Index of each watched signal among the monitor's signals.
     statistic, threshold : ndarray of float64

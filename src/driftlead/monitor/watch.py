@@ -131,7 +131,7 @@ class Watch(Alarms):
     Parameters
     ----------
     name : str
-        The detector's name in `driftlead.detectors.DETECTORS`.
+        The detector's, as in `MonitorSettings.detectors`.
     detector : Detector
         One object over all watched signals.
     columns, signals, window
@@ -186,7 +186,7 @@ def detector_specs(settings: MonitorSettings) -> tuple[DetectorSpec, ...]:
         "incremental_ks": specs.incremental_ks(settings.window, settings.seed),
         "nmddm": specs.nmddm(settings.window, settings.bins, settings.seed),
     }
-    return tuple(known[name] for name in settings.detectors)
+    return tuple(known[each] if isinstance(each, str) else each for each in settings.detectors)
 
 
 def build_watches(
@@ -200,20 +200,20 @@ def build_watches(
     settings : MonitorSettings
     calibration : Calibration, optional
         Thresholds found for this profile and these settings. Without it the budget is split evenly, and
-        signals are taken to be independent of their past and of each other. A guarantee is kept by
-        calibrating so.
+        signals are taken to be independent of their past and of each other. A guarantee is kept, and a
+        detector of one's own given thresholds, by calibrating so.
 
     Raises
     ------
     ReferenceMismatchError
         The calibration is for another profile or for other settings.
     InvalidParameterError
-        No detector can watch any of the signals.
+        No detector can watch any of the signals, or one's own is not what its specification says.
     """
     tests = detector_specs(settings)
     if calibration is not None:
         calibration.require(profile, settings.false_alarm_every, tests, settings.guarantee)
-    elif settings.guarantee is not None:
+    elif settings.guarantee is not None or settings.own_detectors:
         calibration = calibrate(
             profile,
             false_alarm_every=settings.false_alarm_every,
@@ -226,7 +226,7 @@ def build_watches(
     watched = {spec.name: ordered if spec.ordered_only else every for spec in tests}
     pairs = sum(len(columns) for columns in watched.values())
     if not pairs:
-        raise InvalidParameterError("detectors", "able to watch one of the signals", settings.detectors)
+        raise InvalidParameterError("detectors", "able to watch one of the signals", settings.detector_names)
     watches = []
     for spec in tests:
         columns = watched[spec.name]
@@ -238,9 +238,9 @@ def build_watches(
                 spec.name, reference, categorical[columns], settings, settings.false_alarm_every * pairs
             )
         else:
-            detector = spec.build(reference, calibration.thresholds(spec.name), categorical[columns])
+            detector = spec.make(reference, calibration.thresholds(spec.name), categorical[columns])
         names = tuple(profile.signals[index].name for index in columns)
-        watches.append(Watch(spec.name, detector, columns, names, settings.window))
+        watches.append(Watch(spec.name, detector, columns, names, spec.window or settings.window))
     return watches
 
 

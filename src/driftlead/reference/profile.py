@@ -164,7 +164,7 @@ class ReferenceProfile:
         >>> profile.n_rows, len(profile.samples[0])
         (30000, 500)
         """
-        _check(signals, max_sample)
+        _check(signals, max_sample, seed)
         return cls._of(
             signals, *summarise_batches(batches, len(signals), max_sample, seed, progress), model_hash
         )
@@ -229,7 +229,7 @@ class ReferenceProfile:
             raise InvalidParameterError(
                 "signals", f"one for each of {len(table.columns)} columns", len(signals)
             )
-        _check(signals, max_sample)
+        _check(signals, max_sample, seed)
         for signal, name, is_text in zip(signals, table.columns, table.is_text, strict=True):
             if is_text and signal.kind == "numeric":
                 raise InvalidParameterError("signals", f"categorical for {name!r}, a column of text", signal)
@@ -447,9 +447,11 @@ class ReferenceProfile:
         return profile
 
 
-def _check(signals: Sequence[Signal], max_sample: int) -> None:
+def _check(signals: Sequence[Signal], max_sample: int, seed: int = 0) -> None:
     if max_sample < 2:
         raise InvalidParameterError("max_sample", "at least 2", max_sample)
+    if seed < 0:
+        raise InvalidParameterError("seed", "at least 0", seed)
     names = [signal.name for signal in signals]
     for name in names:
         if names.count(name) > 1:
