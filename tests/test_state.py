@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -167,3 +168,13 @@ def test_a_damaged_file_never_passes_for_another(data):
         return
     assert version == 1  # a flipped bit of zip bookkeeping that nobody reads, such as a timestamp
     assert_equal(values, VALUES)
+
+
+@pytest.mark.parametrize(("private", "mode"), [(False, 0o640), (True, 0o600)])
+def test_a_file_is_as_open_as_the_umask_says_unless_it_is_private(tmp_path, private, mode):
+    before = os.umask(0o027)
+    try:
+        state.save(tmp_path / "a.state", "counts", 1, {}, private=private)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.state").stat().st_mode & 0o777 == mode

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 import os
-import tempfile
+import secrets
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,7 +34,14 @@ _UNREADABLE = (
 _TIMESTAMP = (1980, 1, 1, 0, 0, 0)  # equal values give equal bytes
 
 
-def save(path: str | os.PathLike[str], kind: str, version: int, values: Mapping[str, Any]) -> None:
+def save(
+    path: str | os.PathLike[str],
+    kind: str,
+    version: int,
+    values: Mapping[str, Any],
+    *,
+    private: bool = False,
+) -> None:
     """Write ``values`` to ``path`` so that a reader finds the old file or the new one, never a part.
 
     The bytes go to a temporary file in the same folder, are flushed to the disk, and replace
@@ -46,6 +53,8 @@ def save(path: str | os.PathLike[str], kind: str, version: int, values: Mapping[
         The file; its folder must exist.
     kind, version, values
         As for `to_bytes`.
+    private : bool
+        Whether nobody but its owner may read the file.
 
     Raises
     ------
@@ -64,21 +73,21 @@ def save(path: str | os.PathLike[str], kind: str, version: int, values: Mapping[
     target = Path(path)
     if target.exists() and not target.is_file():  # a device or a folder would itself be replaced
         raise StateError(f"cannot write state file {target}: not a regular file")
-    temporary: str | None = None
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+    mode = 0o600 if private else 0o666  # less what the umask takes; a file of `tempfile` is always private
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(target)
-        temporary = None
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
         _sync_folder(target.parent)
     except OSError as error:
         raise StateError(f"cannot write state file {target}: {error.strerror or error}") from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
 
 
 def load(path: str | os.PathLike[str], kind: str) -> tuple[int, dict[str, Any]]:

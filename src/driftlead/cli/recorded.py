@@ -117,7 +117,7 @@ def _replay(
     for batch in batches(table, profile):
         monitor.process(batch)
         done += len(batch)
-        progress("rows", done, table.n_rows)
+        progress("rows", done, max(done, table.expected_rows))
     if not done:
         raise InvalidDataError(f"{data} must have at least one row")
     # What changed since the last event of an open one.

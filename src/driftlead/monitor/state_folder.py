@@ -73,7 +73,8 @@ class StateFolder:
                 self._own()
             except OSError as error:
                 raise StateError(f"{self.path} cannot be written: {error.strerror or error}") from None
-        state.save(self.file(kind), kind, _VERSION, values)
+        # It holds the latest rows as they were served.
+        state.save(self.file(kind), kind, _VERSION, values, private=True)
 
     def load(self, kind: str) -> dict[str, Any] | None:
         """Read the file of one kind; None where there is none, or it was unreadable and is now set aside."""

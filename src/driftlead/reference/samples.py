@@ -211,7 +211,7 @@ def summarise_table(
             collector.add(column)  # type: ignore[arg-type]  # counts come from columns of text, and only from them
         n_rows += rows
         if progress is not None:
-            progress(n_rows, table.n_rows)
+            progress(n_rows, max(n_rows, table.expected_rows))
     return [collector.summary() for collector in collectors], n_rows
 
 

@@ -31,14 +31,14 @@ class Table:
         Names of the chosen columns.
     is_text : tuple of bool
         Which of them hold text; the others hold numbers or booleans.
-    n_rows : int or None
-        Number of rows, where the file says it before it is read.
+    expected_rows : int
+        Number of rows: as the file says, or estimated from the lines of its first megabyte.
     """
 
     path: Path
     columns: tuple[str, ...]
     is_text: tuple[bool, ...]
-    n_rows: int | None
+    expected_rows: int
     _batches: Iterator[Any] = field(repr=False)
 
     def batches(self) -> Iterator[tuple[int, list[Column]]]:
@@ -133,53 +133,60 @@ def open_table(path: Path, columns: Sequence[str] | None, texts: Collection[str]
             file = parquet.ParquetFile(path, pre_buffer=False)  # which would hold the whole file in the end
             chosen = _chosen(path, file.schema_arrow, columns)
             batches = file.iter_batches(_BATCH_ROWS, columns=list(chosen))
-            n_rows = file.metadata.num_rows
+            expected_rows = file.metadata.num_rows
         else:
             open_text = (
                 _open_jsonl if suffix == ".jsonl" else partial(_open_csv, "\t" if suffix == ".tsv" else ",")
             )
-            schema = open_text(path, None, {}).schema
+            schema = open_text(path, None).schema
             chosen = _chosen(path, schema, columns)
             # The first megabyte decides a column's type; whole numbers there may well have fractions later.
-            wider = {
+            types = {name: schema.field(name).type for name in chosen}
+            types |= {
                 name: pa.float64()
-                for name in chosen
-                if pa.types.is_integer(schema.field(name).type) or pa.types.is_null(schema.field(name).type)
+                for name, kind in types.items()
+                if pa.types.is_integer(kind) or pa.types.is_null(kind)
             }
-            wider |= {name: pa.string() for name in texts if name in chosen}
-            batches = iter(open_text(path, list(chosen), wider))
-            n_rows = None
+            types |= {name: pa.string() for name in texts if name in chosen}
+            batches = iter(open_text(path, types))
+            expected_rows = _lines(path)
     except (pa.ArrowException, OSError) as error:
         raise _unreadable(path, error) from None
     is_text = tuple(text or name in texts for name, text in chosen.items())
-    return Table(path, tuple(chosen), is_text, n_rows, batches)
+    return Table(path, tuple(chosen), is_text, expected_rows, batches)
 
 
-def _open_csv(delimiter: str, path: Path, columns: list[str] | None, types: dict[str, Any]) -> Any:
+def _open_csv(delimiter: str, path: Path, types: Mapping[str, Any] | None) -> Any:
+    """Open the columns of the given types, or all of them; so does `_open_jsonl`."""
     from pyarrow import csv
 
     return csv.open_csv(
         path,
         parse_options=csv.ParseOptions(delimiter=delimiter),
-        convert_options=csv.ConvertOptions(include_columns=columns, column_types=types),
+        convert_options=csv.ConvertOptions(include_columns=list(types or ()), column_types=types),
     )
 
 
-def _open_jsonl(path: Path, columns: list[str] | None, types: dict[str, Any]) -> Any:
+def _open_jsonl(path: Path, types: Mapping[str, Any] | None) -> Any:
     import pyarrow as pa
     from pyarrow import json
 
-    if columns is None:
+    if types is None:
         return json.open_json(path)
     # Fields are found by name; those that are not asked for are passed over.
-    found = json.open_json(path).schema
-    fields = [pa.field(name, types.get(name, found.field(name).type)) for name in columns]
     return json.open_json(
         path,
         parse_options=json.ParseOptions(
-            explicit_schema=pa.schema(fields), unexpected_field_behavior="ignore"
+            explicit_schema=pa.schema(types.items()), unexpected_field_behavior="ignore"
         ),
     )
+
+
+def _lines(path: Path, looked_at: int = 2**20) -> int:
+    """Estimate the number of lines from those of the first megabyte."""
+    with path.open("rb") as file:
+        head = file.read(looked_at)
+    return round(head.count(b"\n") * path.stat().st_size / max(1, len(head)))
 
 
 def _chosen(path: Path, schema: Any, columns: Sequence[str] | None) -> dict[str, bool]:
