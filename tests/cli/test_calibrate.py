@@ -64,8 +64,14 @@ def test_a_replay_takes_the_thresholds_of_its_reference(run, calibrated, referen
     assert not episodes(run, *given, "--calibration", calibrated / "thresholds.state")
 
 
+def test_settings_that_are_not_given_are_those_of_the_thresholds(run, calibrated):
+    given = (calibrated / "today.csv", "-r", calibrated / "train.csv", "--format", "json")
+    thresholds = ("--calibration", calibrated / "thresholds.state")
+    assert run("replay", *given, *thresholds).stdout == run("replay", *given, *thresholds, *SETTINGS).stdout
+
+
 def test_a_service_takes_them(calibrated):
-    command = ("watch", "-r", calibrated / "reference.state", "--model", "credit", *SETTINGS)
+    command = ("watch", "-r", calibrated / "reference.state", "--model", "credit")
     expected = Calibration.load(calibrated / "thresholds.state").thresholds("page_hinkley")
     with serving(*command, "--calibration", calibrated / "thresholds.state") as said:
         lines = httpx.get(said["metrics_url"]).text.splitlines()
@@ -99,7 +105,7 @@ def test_a_profile_parquet_and_chosen_columns_are_calibrated_too(run, calibrated
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (("--window", 100), "is for one false alarm per 100,000 rows, not per 1,000,000"),
+        (("--false-alarm-every", 1e6), "is for one false alarm per 100,000 rows, not per 1,000,000"),
         ((*SETTINGS, "--window", 50), "is for window 100, not 50"),
         ((*SETTINGS, "--detectors", "nmddm"), "is for page_hinkley, incremental_ks, nmddm, not for nmddm"),
         ((*SETTINGS, "--columns", "b"), "is for 3000 values of feature:a in column 0"),
@@ -118,11 +124,11 @@ def test_thresholds_of_something_else_are_refused(run, calibrated, options, reas
 def test_a_service_refuses_what_is_no_calibration_of_its_own(run, calibrated):
     given = ("-r", calibrated / "reference.state", "--model", "credit")
     for file, reason in (
-        ("thresholds.state", "not per 1,000,000"),
+        ("thresholds.state", "is for window 100, not 50"),
         ("reference.state", "calibration"),
         ("nowhere.state", "nowhere.state"),
     ):
-        refused = run("watch", *given, "--calibration", calibrated / file)
+        refused = run("watch", *given, "--window", 50, "--calibration", calibrated / file)
         assert refused.exit_code == 2
         (line,) = refused.stderr.splitlines()
         assert reason in line

@@ -37,10 +37,16 @@ Folder = Annotated[
     typer.Option(help="Folder to keep state, predictions, labels and episodes in; else in memory alone."),
 ]
 Budget = Annotated[
-    float,
-    typer.Option(help="Budget: rows per false alarm of all signals and tests together.", show_default="1e6"),
+    float | None,
+    typer.Option(
+        help="Budget: rows per false alarm of all signals and tests together.",
+        show_default="1,000,000, or the calibration's",
+    ),
 ]
-Window = Annotated[int, typer.Option(help="Rows in the sliding windows.")]
+Window = Annotated[
+    int | None,
+    typer.Option(help="Rows in the sliding windows.", show_default="500, or the calibration's"),
+]
 ApiKey = Annotated[
     str | None,
     typer.Option(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +15,9 @@ from driftlead.cli.reference import (
     Progress,
     batches,
     is_table,
-    load_calibration,
+    load_settings,
     open_columns,
+    require_fit,
     take_profile,
 )
 from driftlead.errors import InvalidDataError
@@ -52,12 +54,12 @@ class Outcome:
 def replay_file(
     data: Path,
     reference: Path,
-    settings: MonitorSettings,
     columns: Sequence[str] | None = None,
     *,
     calibrate: bool = False,
     calibration: Path | None = None,
     progress: Progress,
+    **options: Any,
 ) -> Outcome:
     """Run a monitor over a file, a batch of rows at a time.
 
@@ -65,7 +67,6 @@ def replay_file(
     ----------
     data, reference : Path
         Tables; the reference may be a profile that `ReferenceProfile.save` wrote.
-    settings : MonitorSettings
     columns : sequence of str, optional
         Columns to watch; all of the reference's by default.
     calibrate : bool
@@ -74,19 +75,22 @@ def replay_file(
         Thresholds that ``driftlead calibrate`` wrote for this reference.
     progress : callable
         Told what is done, how much, and of how much.
+    **options
+        Settings of the monitor, None where the calibration's hold, or else the usual ones.
 
     Raises
     ------
+    InvalidParameterError
+        An option breaks its rule.
     InvalidDataError
         A file cannot be read, or lacks a column.
     StateError, ReferenceMismatchError
         The calibration cannot be read, or does not fit.
     """
+    found, settings = load_settings(calibration, **options)
     profile = take_profile(reference, columns, progress)
-    found = None
-    if calibration is not None:
-        found, settings = load_calibration(calibration, profile, settings)
-    elif calibrate:
+    require_fit(calibration, found, profile, settings)
+    if calibrate:
         if not is_table(reference):
             raise InvalidDataError(f"--calibrate needs the reference's rows, and {reference} is a profile")
         rows = np.concatenate(list(batches(open_columns(reference, profile), profile)))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,10 @@ __all__ = [
     "Progress",
     "batches",
     "is_table",
-    "load_calibration",
     "load_profile",
+    "load_settings",
     "open_columns",
+    "require_fit",
     "take_profile",
 ]
 
@@ -110,41 +111,49 @@ def batches(table: Table, profile: ReferenceProfile) -> Iterator[NDArray[np.floa
         yield rest
 
 
-def load_calibration(
-    path: Path, profile: ReferenceProfile, settings: MonitorSettings
-) -> tuple[Calibration, MonitorSettings]:
-    """Load thresholds that ``driftlead calibrate`` wrote.
+def load_settings(calibration: Path | None, **options: Any) -> tuple[Calibration | None, MonitorSettings]:
+    """Make settings of options, and of the thresholds that ``driftlead calibrate`` wrote, if there are any.
 
     Parameters
     ----------
-    path : Path
-    profile : ReferenceProfile
-        What they must have been found for.
-    settings : MonitorSettings
-        As the options say.
-
-    Returns
-    -------
-    calibration : Calibration
-    settings : MonitorSettings
-        With what only ``calibrate`` has options for: guarantee and Page-Hinkley's delta.
+    calibration : Path, optional
+    **options
+        Settings; None where the calibration's hold, or else the usual ones.
 
     Raises
     ------
+    InvalidParameterError
+        An option breaks its rule.
     StateError
-        It cannot be read.
-    ReferenceMismatchError
-        It was made for another profile or for other settings.
+        The calibration cannot be read.
     """
-    calibration = Calibration.load(path)
-    delta = calibration.parameters.get("page_hinkley", {}).get("delta", settings.delta)
-    settings = replace(settings, guarantee=calibration.guarantee, delta=delta)
+    given = {name: value for name, value in options.items() if value is not None}
+    if calibration is None:
+        return None, MonitorSettings(**given)
+    found = Calibration.load(calibration)
+    own: dict[str, Any] = {"false_alarm_every": found.false_alarm_every, "guarantee": found.guarantee}
+    for parameters in found.parameters.values():
+        own |= {name: parameters[name] for name in ("window", "delta") if name in parameters}
+    return found, MonitorSettings(**{**own, **given})
+
+
+def require_fit(
+    path: Path | None, calibration: Calibration | None, profile: ReferenceProfile, settings: MonitorSettings
+) -> None:
+    """Refuse what `load_settings` found at ``path`` for another profile or for other settings.
+
+    Raises
+    ------
+    ReferenceMismatchError
+        What differs is named.
+    """
+    if calibration is None:
+        return
     rows = settings.for_rows(profile)
     try:
         calibration.require(profile, rows.false_alarm_every, detector_specs(rows), rows.guarantee)
     except ReferenceMismatchError as difference:
         raise ReferenceMismatchError(f"--calibration {path} does not fit: {difference}") from None
-    return calibration, settings
 
 
 def _names(profile: ReferenceProfile) -> list[str]:

@@ -44,8 +44,8 @@ def replay(
     reference: Annotated[
         Path, typer.Option("--reference", "-r", help="Rows from when all was well, or a profile of them.")
     ],
-    false_alarm_every: Budget = 1e6,
-    window: Window = 500,
+    false_alarm_every: Budget = None,
+    window: Window = None,
     columns: Annotated[
         str | None, typer.Option(help="Columns to watch, with commas between them; all by default.")
     ] = None,
@@ -63,27 +63,22 @@ def replay(
     """Run the detectors over a recorded file and say when what drifted."""
     from driftlead.cli.outcome import write_outcome
     from driftlead.cli.recorded import replay_file
-    from driftlead.detectors import DETECTORS
     from driftlead.errors import InvalidParameterError
-    from driftlead.monitor import MonitorSettings
 
     if calibrate and calibration is not None:
         raise InvalidParameterError("--calibrate", "left out where --calibration is given", str(calibration))
-    settings = MonitorSettings(
-        false_alarm_every=false_alarm_every,
-        window=window,
-        detectors=tuple(detectors.split(",")) if detectors else tuple(DETECTORS),
-        seed=seed,
-    )
     with progress_bar() as bar:
         outcome = replay_file(
             data,
             reference,
-            settings,
             columns.split(",") if columns else None,
             calibrate=calibrate,
             calibration=calibration,
             progress=bar,
+            false_alarm_every=false_alarm_every,
+            window=window,
+            detectors=tuple(detectors.split(",")) if detectors else None,
+            seed=seed,
         )
     write_outcome(outcome, output.value, shown)
     raise typer.Exit(1 if outcome.episodes else 0)

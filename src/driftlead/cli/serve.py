@@ -51,14 +51,13 @@ def serve(
     metrics_host: MetricsHost = "127.0.0.1",
     metrics_port: MetricsPort = 8001,
     folder: Folder = None,
-    false_alarm_every: Budget = 1e6,
-    window: Window = 500,
+    false_alarm_every: Budget = None,
+    window: Window = None,
     calibration: Calibration = None,
     api_key: ApiKey = None,
 ) -> None:
     """Serve a model by the Open Inference Protocol V2, and say when it drifts."""
-    from driftlead.cli.reference import load_calibration, load_profile
-    from driftlead.monitor import MonitorSettings
+    from driftlead.cli.reference import load_profile, load_settings, require_fit
     from driftlead.service import create_app
     from driftlead.service.host import Watched
     from driftlead.service.host import host as run
@@ -78,9 +77,8 @@ def serve(
         ),
         profile,
     )
-    settings, thresholds = MonitorSettings(false_alarm_every=false_alarm_every, window=window), None
-    if calibration is not None:
-        thresholds, settings = load_calibration(calibration, profile, settings)
+    thresholds, settings = load_settings(calibration, false_alarm_every=false_alarm_every, window=window)
+    require_fit(calibration, thresholds, profile, settings)
     run(
         Watched(predictor.name, predictor.version, profile, settings, folder, thresholds),
         Endpoints(host, port, metrics_host, metrics_port, setting=option),
