@@ -143,6 +143,32 @@ def test_a_profile_chooses_what_is_watched():
         ArrayPredictor(lambda rows: np.zeros((2, 2, 2)), (3,), name="half", version="1")
 
 
+def test_missing_values_are_taken_where_the_reference_has_some():
+    def filled(rows):
+        high = np.nan_to_num(rows[:, 0], nan=0.5)
+        return np.column_stack([1.0 - high, high])
+
+    reference = np.full((9, 3), 0.5)
+    whole = ReferenceProfile.from_rows(feature_signals("abc"), reference, model_hash="")
+    reference[4, 0] = np.nan
+    holed = ReferenceProfile.from_rows(feature_signals("abc"), reference, model_hash="")
+    row = {"input": np.array([[np.nan, 0.1, 0.2]], np.float32)}
+    for function, profile, allowed in ((filled, whole, False), (filled, holed, True)):
+        predictor = ArrayPredictor(function, (3,), name="a", version="1", feature_names="abc")
+        watched = watched_predictor(predictor, profile)
+        assert watched.allows_missing is allowed
+        assert watched.predict(row).outputs["label"].tolist() == [0]
+
+    def unfilled(rows):
+        return np.column_stack([1.0 - rows[:, 0], rows[:, 0]])
+
+    watched = watched_predictor(
+        ArrayPredictor(unfilled, (3,), name="a", version="1", feature_names="abc"), holed
+    )
+    with pytest.raises(InvalidDataError, match=r"row 0 \(the first is 0\) must not hold missing values"):
+        watched.predict(row)
+
+
 # --- the commands ------------------------------------------------------------------------------------
 
 

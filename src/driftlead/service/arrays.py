@@ -105,6 +105,8 @@ class ArrayPredictor:
     def watched_by(self, profile: ReferenceProfile) -> ArrayPredictor:
         """Have it report the signals that a profile has, in their order; return itself.
 
+        It then takes missing values if the profile's features have any: the model has met them.
+
         Raises
         ------
         ReferenceMismatchError
@@ -117,6 +119,7 @@ class ArrayPredictor:
                     f"the reference profile has a signal {signal.name!r}, the model's are {', '.join(names)}"
                 )
         self._columns = np.array([names.index(signal.name) for signal in profile.signals])
+        self.allows_missing |= bool(profile.missing[self._columns < prod(self.inputs[0].shape[1:])].any())
         self.signals = profile.signals
         return self
 
@@ -126,6 +129,12 @@ class ArrayPredictor:
         given = self._outputs(rows)
         outputs: dict[str, NDArray[Any]]
         if self.n_classes:
+            unknown = np.isnan(given).any(axis=1) & np.isnan(rows.reshape(len(rows), -1)).any(axis=1)
+            if unknown.any():
+                raise InvalidDataError(
+                    f"row {unknown.argmax()} (the first is 0) must not hold missing values: the model has no "
+                    "probabilities for it"
+                )
             predicted = classification_values(given)
             scores = given.astype(np.float32)
             outputs = {"probabilities": scores, "label": given.argmax(axis=1)}
