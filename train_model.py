@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -58,21 +58,27 @@ def _train_with_progress(settings: ModelSettings, monitor: MonitorSettings | Non
     from executor.training import train
 
     columns = (
-        TextColumn("training"),
+        TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("epochs · loss {task.fields[loss]} · accuracy {task.fields[accuracy]}"),
+        TextColumn("{task.fields[said]}"),
         TimeElapsedColumn(),
     )
     # Nothing else prints meanwhile; without redirection, a Ctrl-C at any moment still reaches stderr.
     with Progress(*columns, redirect_stdout=False, redirect_stderr=False) as progress:
-        task = progress.add_task("", total=settings.training.epochs, loss="–", accuracy="–")
+        task = progress.add_task("training", total=settings.training.epochs, said="epochs")
+        simulations: dict[str, TaskID] = {}
 
         def show(epoch: Epoch) -> None:
-            loss, accuracy = f"{epoch.loss:.4f}", f"{epoch.accuracy:.1%}"
-            progress.update(task, completed=epoch.number, loss=loss, accuracy=accuracy)
+            said = f"epochs · loss {epoch.loss:.4f} · accuracy {epoch.accuracy:.1%}"
+            progress.update(task, completed=epoch.number, said=said)
 
-        return train(settings, show, monitor)
+        def show_simulation(what: str, done: int, total: int) -> None:
+            if what not in simulations:
+                simulations[what] = progress.add_task(what, said="for thresholds")
+            progress.update(simulations[what], completed=done, total=total)
+
+        return train(settings, show, monitor, show_simulation)
 
 
 def _report(trained: Trained, output: Path) -> None:

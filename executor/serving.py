@@ -176,7 +176,10 @@ def _folder(storage: StorageSection) -> StateFolder | None:
 def _calibration(
     artefact: Artefact, profile: ReferenceProfile, settings: MonitorSettings
 ) -> Calibration | None:
-    """Return the thresholds that the model came with, unless it is now watched in another way."""
+    """Return the thresholds that the model came with, unless it is now watched in another way.
+
+    Others then come from tables: the rows in whose order the model's own were found are not kept.
+    """
     rows = settings.for_rows(profile)
     try:
         if artefact.calibration is not None:
@@ -184,7 +187,17 @@ def _calibration(
                 profile, rows.false_alarm_every, detector_specs(rows), rows.guarantee
             )
     except ReferenceMismatchError as difference:
-        _log.info("thresholds are found anew", reason=str(difference))
+        dependent = artefact.calibration is not None and any(
+            pair.order for pair in artefact.calibration.pairs
+        )
+        if dependent:
+            _log.warning(
+                "thresholds are now those of independent rows, which the model's are not:"
+                " there will be more false alarms than asked for until it is trained anew",
+                reason=str(difference),
+            )
+        else:
+            _log.info("thresholds are found anew", reason=str(difference))
         return None
     return artefact.calibration
 

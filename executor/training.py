@@ -50,6 +50,7 @@ def train(
     settings: ModelSettings,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     monitor: MonitorSettings | None = None,
+    on_calibration: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> Trained:
     """Train, profile and measure a model, and find the thresholds of its monitor.
 
@@ -64,6 +65,8 @@ def train(
         How the deployed model will be watched. Where the data are in the order of time, so is the reference,
         and the dependence of its rows on those before is calibrated for. Other references are drawn at
         random and tell nothing of it: every signal counts as independent of its past.
+    on_calibration : callable
+        Called with what is simulated for its thresholds, how many steps are done, and how many there are.
 
     Raises
     ------
@@ -97,6 +100,7 @@ def train(
             false_alarm_every=watched.false_alarm_every,
             detectors=detector_specs(watched),
             guarantee=watched.guarantee,
+            progress=on_calibration,
         )
     artefact = replace(artefact, profile=profile, calibration=calibration)
     return Trained(artefact, holdout_quality(artefact, dataset))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import structlog
 import torch
 from typer.testing import CliRunner
 
@@ -15,6 +16,8 @@ from driftlead.errors import InvalidParameterError
 from driftlead.monitor import MonitorSettings
 from driftlead.monitor.watch import detector_specs
 from evaluation.quality import evaluate
+from executor.serving import compose
+from executor.settings import MonitorSection, ServingSettings
 from executor.training import TrainingError, train
 from model import artefact
 from model.config import ModelSettings
@@ -78,12 +81,23 @@ def test_a_table_in_the_order_of_time_is_calibrated_with_its_dependence(tmp_path
     table = {"source": "table", "path": path, "target": "y", "time_ordered": True}
     watched = MonitorSettings(window=20, detectors=("page_hinkley",), guarantee=0.9)
     settings = short(data=table, network={"hidden": [4]}, monitored_layers=["hidden1"])
-    trained = train(settings, monitor=watched).artefact
+    steps = []
+    trained = train(settings, monitor=watched, on_calibration=lambda *step: steps.append(step)).artefact
+    assert steps[0][1] == 0
+    assert steps[-1][1] == steps[-1][2]
     assert trained.splits.reference.tolist() == list(range(800, 1_200))
     orders = {pair.signal: pair.order for pair in trained.calibration.pairs}
     assert (orders["feature:slow"], orders["feature:fast"]) == (1, 0)
     assert trained.calibration.guarantee == 0.9
     assert "without rows in the order of time" not in trained.calibration.report()
+    asked = {"window": 20, "detectors": ["page_hinkley"], "guarantee": 0.9}
+    for changed, warnings in (({}, 0), ({"false_alarm_every": 2e6}, 1)):  # rows are kept nowhere
+        with structlog.testing.capture_logs() as said:
+            service = compose(
+                trained, ServingSettings(monitor=MonitorSection(**asked, **changed), storage={"folder": None})
+            )
+        service.monitor.close()
+        assert sum("those of independent rows" in each["event"] for each in said) == warnings
 
 
 def test_the_profile_knows_how_good_the_model_was_on_the_reference_rows(trained):

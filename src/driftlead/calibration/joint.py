@@ -176,6 +176,8 @@ def simulate_episodes(
         return counted
 
     total = np.zeros((len(specs) + 1, 2, n_levels))
+    if progress is not None:
+        progress(0, references)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for done, counted in enumerate(pool.map(run, range(references)), start=1):
             total += counted

@@ -96,6 +96,8 @@ def simulate_laws(
             chunks.append([i])
     found: list[dict[str, Law]] = [{} for _ in pairs]
     done = 0
+    if progress is not None:
+        progress(0, len(pairs))
 
     def run(number: int) -> tuple[list[int], list[dict[str, Law]]]:
         chunk = chunks[number]
