@@ -7,6 +7,7 @@ import pytest
 
 from driftlead.errors import InvalidParameterError, StorageError
 from driftlead.monitor import MemoryStore, Monitor, StateFolder
+from driftlead.monitor.pruner import Pruner
 from tests.monitor.conftest import draw
 
 
@@ -139,7 +140,7 @@ def test_what_a_person_said_survives_a_crash_while_the_database_is_down(profile,
     first.close()
 
 
-def test_nothing_is_removed_while_the_clock_may_be_wrong(profile, settings):
+def test_nothing_is_removed_while_the_clock_may_be_wrong():
     removed = []
 
     class Pruned(MemoryStore):
@@ -148,12 +149,12 @@ def test_nothing_is_removed_while_the_clock_may_be_wrong(profile, settings):
             return 0
 
     now = [1_000_000.0]
-    monitor = Monitor(profile, settings, store=Pruned(), clock=lambda: now[0])
-    monitor._tidy()
+    pruner = Pruner(Pruned(), lambda: now[0])
+    pruner.run()
     assert removed == [1_000_000.0]
-    monitor._next_prune = 0.0
+    pruner._due = 0.0
     now[0] += 400 * 86_400.0
-    monitor._tidy()
+    pruner.run()
     now[0] -= 400 * 86_400.0
-    monitor._tidy()
+    pruner.run()
     assert removed == [1_000_000.0]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -17,6 +15,7 @@ from driftlead.calibration import Calibration
 from driftlead.errors import InvalidDataError, InvalidParameterError, StateError, StorageError
 from driftlead.monitor.baseline import Baseline, Collection
 from driftlead.monitor.callbacks import Callback
+from driftlead.monitor.counts import Counts
 from driftlead.monitor.detection import Detection
 from driftlead.monitor.episode import Episode, EpisodeEvent
 from driftlead.monitor.episode_log import EpisodeLog
@@ -25,9 +24,11 @@ from driftlead.monitor.feedback import Feedback, FeedbackOutcome
 from driftlead.monitor.history import QUALITY_COLUMNS, History, MonitorHistory
 from driftlead.monitor.keeper import STATE, Keeper
 from driftlead.monitor.memory_store import MemoryStore
+from driftlead.monitor.pruner import Pruner
 from driftlead.monitor.recorder import Recorder
 from driftlead.monitor.records import Store
 from driftlead.monitor.row_queue import QueuedRows, RowQueue
+from driftlead.monitor.served import checked_rows, checked_scores, checked_times, shape_rule
 from driftlead.monitor.settings import MonitorSettings
 from driftlead.monitor.snapshot import MonitorSnapshot
 from driftlead.monitor.state_folder import StateFolder
@@ -38,7 +39,8 @@ from driftlead.signals import SignalRows, join_rows
 
 __all__ = ["Monitor"]
 
-_log = logging.getLogger(__name__)
+#: Why rows can be lost.
+_REASONS = ("queue_full", "closed", "failed")
 
 #: Where something can fail, besides in the detectors.
 _PLACES = (
@@ -46,11 +48,7 @@ _PLACES = (
     "rebaseline",
 )  # fmt: skip
 
-_LATEST = 253_402_300_800.0  # the year 10000, beyond which times cannot be written
-
 _RECORD_SECONDS = 1.0
-_JUMP_SECONDS, _DISTRUST_SECONDS = 60.0, 3_600.0
-_PRUNE_SECONDS = 10.0  # often: little is old at a time, and the database is never busy with it for long
 
 
 class Monitor:
@@ -125,29 +123,27 @@ class Monitor:
         self.store: Store = store if store is not None else MemoryStore()
         self._row_settings = self.settings.for_rows(profile)
         self._clock = clock
-        self._dropped: Counter[str] = Counter(queue_full=0, closed=0, failed=0)
-        self._errors: Counter[str] = Counter(dict.fromkeys((*_PLACES, *self.settings.detector_names), 0))
-        self._count_lock = threading.Lock()
+        self._counts = Counts(_REASONS, (*_PLACES, *self.settings.detector_names))
         self._state_lock = threading.Lock()
         self._folder = folder
         saved = (folder.load(STATE) if folder is not None else None) or {}
-        self._baseline = Baseline(profile, self._row_settings, calibration, self._count_error)
+        self._baseline = Baseline(profile, self._row_settings, calibration, self._counts.error)
         self._restore_part(saved, "baseline", self._baseline.restore)
         self._detection = self._baseline.detection()
         self._keeper = Keeper(
-            self.state, self._tidy, folder, self.settings.save_every_seconds, self._count_error
+            self.state, self._tidy, folder, self.settings.save_every_seconds, self._counts.error
         )
         self._recorder = Recorder(
             self.store,
             self.settings.kept_predictions,
             self.settings.queue_bytes,
             _RECORD_SECONDS,
-            self._count_error,
+            self._counts.error,
             self._keeper.save,
         )
         replica = folder.replica if folder is not None else None
-        self._log = EpisodeLog(self._recorder, webhooks, source or {}, replica, self._count_error)
-        self._feedback = Feedback(profile, self.settings, self._recorder, self._count_error, self._log.keep)
+        self._log = EpisodeLog(self._recorder, webhooks, source or {}, replica, self._counts.error)
+        self._feedback = Feedback(profile, self.settings, self._recorder, self._counts.error, self._log.keep)
         self._quality_history = History(
             len(QUALITY_COLUMNS), "latest", every_seconds=self.settings.save_every_seconds
         )
@@ -162,20 +158,19 @@ class Monitor:
                 Part("quality", self._feedback.shared, self._adopt_quality),
             ),
             self._clock,
-            self._count_error,
+            self._counts.error,
         )
         self._lost_closed = False
         self._queue = RowQueue(self.settings.queue_rows, self.settings.queue_bytes)
-        self._next_prune = time.monotonic()
-        self._clock_seen = (self._clock(), time.monotonic())
+        self._pruner = Pruner(self.store, self._clock)
         self._closed = False
         self._worker = Worker(
             self._queue,
             profile.n_signals,
             self.settings.linger_seconds,
             self._advance,
-            self._count_error,
-            self._count_lost,
+            self._counts.error,
+            partial(self._counts.drop, "failed"),
         )
 
     @classmethod
@@ -271,21 +266,20 @@ class Monitor:
             What was predicted: class probabilities, or a single column of predicted values. Not copied.
         """
         try:
-            batch = rows if isinstance(rows, SignalRows) else self._as_rows(rows)
+            batch = rows if isinstance(rows, SignalRows) else checked_rows(rows, self.profile.n_signals)
             if batch.shape[1] != self.profile.n_signals:
-                raise InvalidDataError(self._shape_rule(batch.shape))
+                raise InvalidDataError(shape_rule(batch.shape, self.profile.n_signals))
             n = len(batch)
             # Without rows a batch takes no room, so no number of them would ever fill the queue.
             if n == 0:
                 return
             now = self._clock()
             if not self._queue.offer(QueuedRows(batch, now)):
-                with self._count_lock:
-                    self._dropped["closed" if self._closed else "queue_full"] += n
+                self._counts.drop("closed" if self._closed else "queue_full", n)
             if ids is not None:
-                self._recorder.offer(ids, _scores(scores), now)
+                self._recorder.offer(ids, checked_scores(scores), now)
         except Exception:
-            self._count_error("observe")
+            self._counts.error("observe")
 
     def process(
         self,
@@ -309,10 +303,12 @@ class Monitor:
         InvalidDataError
             When the rows are no numbers or do not have one column per signal, or a time or a score is none.
         """
-        batch = join_rows([rows]) if isinstance(rows, SignalRows) else self._as_rows(rows)
-        times = _times(self._clock() if observed_at is None else observed_at, len(batch))
+        batch = (
+            join_rows([rows]) if isinstance(rows, SignalRows) else checked_rows(rows, self.profile.n_signals)
+        )
+        times = checked_times(self._clock() if observed_at is None else observed_at, len(batch))
         if ids is not None and len(batch):
-            self._recorder.offer(ids, _scores(scores), float(times[-1]))
+            self._recorder.offer(ids, checked_scores(scores), float(times[-1]))
         if len(batch):
             self._advance(batch, times)
 
@@ -500,8 +496,7 @@ class Monitor:
         deadline = time.monotonic() + timeout
         # Where no worker ever ran, nobody would drain the queue.
         discarded = self._queue.close(discard=not drain or not self._worker.started)
-        with self._count_lock:
-            self._dropped["closed"] += discarded
+        self._counts.drop("closed", discarded)
         self._worker.join(timeout)
         with self._state_lock:
             maker = self._baseline.cancel()
@@ -544,9 +539,8 @@ class Monitor:
             episode = detection.tracker.current()
             collecting = self._baseline.progress
         labels = self._feedback.snapshot(recent_rows, detection.profile.signals)
-        with self._count_lock:
-            dropped = dict(self._dropped)
-            errors = {**self._errors, "callback": self._log.callbacks.errors}
+        dropped = self._counts.dropped
+        errors = {**self._counts.errors, "callback": self._log.callbacks.errors}
         return MonitorSnapshot(
             profile=detection.profile,
             signals=detection.profile.signals,
@@ -605,22 +599,6 @@ class Monitor:
 
     # --- inside --------------------------------------------------------------------------------------
 
-    def _shape_rule(self, shape: tuple[int, ...]) -> str:
-        return f"rows must have shape (rows, {self.profile.n_signals}), got {shape}"
-
-    def _as_rows(self, rows: ArrayLike) -> NDArray[np.float64]:
-        try:
-            batch = np.array(rows, dtype=np.float64, order="C")
-        except (TypeError, ValueError, OverflowError) as error:
-            raise InvalidDataError(f"rows must be a table of numbers: {error}") from None
-        if batch.ndim != 2 or batch.shape[1] != self.profile.n_signals:
-            raise InvalidDataError(self._shape_rule(batch.shape))
-        return batch
-
-    def _count_lost(self, rows: int) -> None:
-        with self._count_lock:
-            self._dropped["failed"] += rows
-
     def _advance(self, rows: NDArray[np.float64], times: NDArray[np.float64]) -> None:
         with self._state_lock:
             events = self._detection.advance(rows, times)
@@ -642,7 +620,7 @@ class Monitor:
     def _adopt_rows(self, name: str, shared: Mapping[str, Any]) -> None:
         """Go on with a reference that another replica made."""
         profile, calibration, wish = self._baseline.read(shared)
-        detection = Detection(profile, self._row_settings, calibration, self._count_error)
+        detection = Detection(profile, self._row_settings, calibration, self._counts.error)
         self._go_on(lambda: self._baseline.succeed(profile, calibration, wish), wish, detection)
 
     def _adopt_quality(self, name: str, shared: Mapping[str, Any]) -> None:
@@ -712,18 +690,18 @@ class Monitor:
 
     def _tidy(self) -> None:
         """Hear from other replicas, join labels that came before their predictions, remove what is old."""
-        for step in (self._close_lost, self._hear, self._exchange.run, self._join_waiting, self._prune):
+        for step in (self._close_lost, self._hear, self._exchange.run, self._join_waiting, self._pruner.run):
             try:
                 step()
             except StorageError:
-                self._count_error("storage")
+                self._counts.error("storage")
                 break  # each of the others would wait for the same database
             except Exception:
-                self._count_error("storage")
+                self._counts.error("storage")
         try:
             self._extend_quality_history()
         except Exception:
-            self._count_error("history")
+            self._counts.error("history")
 
     def _close_lost(self) -> None:
         if not self._lost_closed:
@@ -733,18 +711,6 @@ class Monitor:
     def _join_waiting(self) -> None:
         self._log.call(self._feedback.join_waiting(self._clock()))
 
-    def _prune(self) -> None:
-        """Remove what is old, unless the clock just jumped: it may jump back, and what went is gone."""
-        now, ticks = self._clock(), time.monotonic()
-        before, ticks_before = self._clock_seen
-        if abs((now - before) - (ticks - ticks_before)) > _JUMP_SECONDS:
-            _log.warning("the clock jumped by %.0f s; nothing is removed for an hour", now - before)
-            self._next_prune = ticks + _DISTRUST_SECONDS
-        self._clock_seen = (now, ticks)
-        if ticks >= self._next_prune:
-            self.store.prune(now)
-            self._next_prune = ticks + _PRUNE_SECONDS
-
     def _extend_quality_history(self) -> None:
         labels = self.snapshot().labels
         measured = labels.metrics.get("accuracy", labels.metrics.get("mae", np.nan))
@@ -752,44 +718,3 @@ class Monitor:
         estimated = (estimate.estimate, estimate.low, estimate.high) if estimate else [np.nan] * 3
         with self._state_lock:
             self._quality_history.add(self._clock(), self._detection.rows, [measured, *estimated])
-
-    def _count_error(self, where: str) -> None:
-        with self._count_lock:
-            self._errors[where] += 1
-            first = self._errors[where] == 1
-        if first:
-            # Once per place: a fault that repeats with every row must not flood the log.
-            error = sys.exception()
-            # A disk or a database that refuses is no fault of ours: its reason says all, a traceback nothing.
-            outside = isinstance(error, (StateError, StorageError, OSError))
-            _log.error(
-                "monitoring failed in %s%s; serving goes on, further failures are only counted",
-                where,
-                f" ({error})" if outside else "",
-                exc_info=not outside,
-            )
-
-
-def _times(given: ArrayLike, rows: int) -> NDArray[np.float64]:
-    """One time for each row."""
-    try:
-        times = np.broadcast_to(np.asarray(given, dtype=np.float64), rows)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidDataError(f"observed_at must be one time, or one for each row: {error}") from None
-    wrong = ~((times >= 0) & (times < _LATEST))
-    if wrong.any():
-        raise InvalidDataError(
-            f"observed_at must be seconds since the epoch, from 0 to {_LATEST:.0f}, got {times[wrong][0]}"
-        )
-    return times
-
-
-def _scores(scores: ArrayLike | None) -> NDArray[np.float32]:
-    """Return what was predicted as it is kept; without it there is nothing to compare a label with."""
-    if scores is None:
-        return np.empty((0, 1), np.float32)
-    try:
-        with np.errstate(over="ignore"):
-            return np.asarray(scores, dtype=np.float32)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidDataError(f"scores must be a table of numbers: {error}") from None
