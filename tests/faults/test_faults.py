@@ -223,9 +223,9 @@ def test_a_disk_that_is_slow(profile, rng, tmp_path, monkeypatch):
     hurdle = threading.Event()
     save = state.save
 
-    def slowly(*arguments):
+    def slowly(*arguments, **options):
         hurdle.wait(30)
-        save(*arguments)
+        save(*arguments, **options)
 
     monkeypatch.setattr(state, "save", slowly)
     monitor = Monitor(profile, QUICK, folder=StateFolder(tmp_path))
