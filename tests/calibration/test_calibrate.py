@@ -204,6 +204,14 @@ def test_a_calibration_of_the_first_version_loads_but_serves_no_monitor():
         ({"guarantee": 0.4}, "guarantee must be above 0.5 and below 1, or None, got 0.4"),
         ({"detectors": [incremental_ks(), incremental_ks()]}, "each with a name of its own"),
         ({"detectors": []}, "detectors must be at least one"),
+        ({"episode_gap": "x"}, "episode_gap must be an integer of at least 1, got 'x'"),
+        ({"guarantee": "x"}, "guarantee must be above 0.5 and below 1, or None, got 'x'"),
+        ({"false_alarm_every": None}, "false_alarm_every must be a number of rows above 1, or a time"),
+        ({"false_alarm_every": "1 day", "rows_per_second": "x"}, "rows_per_second must be given and above 0"),
+        (
+            {"detectors": ["nmddm"]},
+            r"detectors must be specifications, such as nmddm\(window=500\), got 'nmddm'",
+        ),
         ({"seed": -1}, "seed must be at least 0, got -1"),
         ({"seed": 0.5}, "seed must be an integer from 0 to"),
     ],
@@ -216,6 +224,8 @@ def test_bad_settings_are_named(settings, message):
 def test_rows_must_fit_the_profile():
     with pytest.raises(InvalidDataError, match=r"rows must have shape \(n, 1\)"):
         calibrate(profile_of(np.arange(10.0)[:, None]), np.zeros((5, 2)))
+    with pytest.raises(InvalidDataError, match="rows must be numeric"):
+        calibrate(profile_of(np.arange(10.0)[:, None]), [["a"]] * 5)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 from scipy.special import ndtri
 
+from driftlead import thresholds
 from driftlead.detectors import PageHinkley
 from driftlead.detectors._kernels.page_hinkley import normal_quantile, uniform
 from driftlead.ranks import SortedReference
@@ -205,3 +206,12 @@ def test_threshold_from_the_budget():
     assert strict[0] > strict[1]  # a small reference may be off by more
     np.testing.assert_array_equal(PageHinkley(sizes, false_alarm_every=1e6).threshold, strict)
     assert PageHinkley().threshold == [50.0]
+
+
+def test_a_budget_alone_gives_a_test_that_sees_a_change():
+    reference = np.random.default_rng(1).normal(size=5_000)
+    detector = PageHinkley(reference, false_alarm_every=100_000)
+    assert detector.threshold == thresholds.page_hinkley(100_000, 5_000, delta=0.25)
+    stream = np.random.default_rng(2).normal(size=400)
+    stream[200:] += 1.0
+    assert 200 < np.flatnonzero(detector.update_many(stream).alarm[:, 0])[0] < 230

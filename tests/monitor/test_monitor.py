@@ -389,6 +389,11 @@ def test_process_refuses_rows_that_do_not_fit(profile):
     [
         ({"false_alarm_every": 0.5}, "false_alarm_every must be a number of rows above 1, got 0.5"),
         ({"false_alarm_every": float("nan")}, "false_alarm_every must be"),
+        ({"false_alarm_every": "30 days"}, "false_alarm_every must be a number, got '30 days'"),
+        ({"guarantee": "0.9"}, "guarantee must be a number, or None, got '0.9'"),
+        ({"window": 2.5}, "window must be an integer, got 2.5"),
+        ({"quiet_rows": True}, "quiet_rows must be an integer, or None, got True"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
         ({"detectors": ()}, "detectors must be at least one of page_hinkley"),
         (
             {"detectors": ("adwin",)},

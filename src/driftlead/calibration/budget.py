@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import re
 
 from driftlead.errors import InvalidParameterError
@@ -39,7 +40,7 @@ def rows_per_false_alarm(false_alarm_every: float | str, rows_per_second: float 
         if isinstance(false_alarm_every, str)
         else false_alarm_every
     )
-    if not (math.isfinite(rows) and rows > 1.0):
+    if not (isinstance(rows, numbers.Real) and math.isfinite(rows) and rows > 1.0):
         raise InvalidParameterError("false_alarm_every", _RULE, false_alarm_every)
     return float(rows)
 
@@ -59,7 +60,9 @@ def _parsed(text: str, rows_per_second: float | None) -> float:
         raise InvalidParameterError("false_alarm_every", _RULE, text)
     if unit == "row":
         return number
-    if rows_per_second is None or not (math.isfinite(rows_per_second) and rows_per_second > 0):
+    if not (
+        isinstance(rows_per_second, numbers.Real) and math.isfinite(rows_per_second) and rows_per_second > 0
+    ):
         raise InvalidParameterError(
             "rows_per_second", "given and above 0 where the budget is a time", rows_per_second
         )

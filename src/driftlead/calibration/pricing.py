@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import numbers
 from collections.abc import Sequence
 
 import numpy as np
@@ -101,12 +102,15 @@ def calibrate(
     array([0.119, 0.119])
     """
     budget = rows_per_false_alarm(false_alarm_every, rows_per_second)
-    if episode_gap is not None and episode_gap < 1:
-        raise InvalidParameterError("episode_gap", "at least 1", episode_gap)
-    if guarantee is not None and not 0.5 < guarantee < 1.0:
+    if episode_gap is not None:
+        _arguments.integer("episode_gap", episode_gap, 1)
+    if guarantee is not None and not (isinstance(guarantee, numbers.Real) and 0.5 < guarantee < 1.0):
         raise InvalidParameterError("guarantee", "above 0.5 and below 1, or None", guarantee)
     _arguments.integer("seed", seed, 0, 2**63 - 1)
     chosen = tuple(detectors) if detectors is not None else _default_detectors()
+    for spec in chosen:
+        if not isinstance(spec, DetectorSpec):
+            raise InvalidParameterError("detectors", "specifications, such as nmddm(window=500)", spec)
     names = [spec.name for spec in chosen]
     if not chosen or len(set(names)) != len(names):
         raise InvalidParameterError("detectors", "at least one, each with a name of its own", names)
@@ -155,7 +159,10 @@ def _models(
     scores = None
     fitted = Autoregressions(np.zeros(d, dtype=np.int64), np.zeros((d, autoregression.MAX_ORDER)))
     if rows is not None:
-        matrix = np.asarray(rows, dtype=np.float64)
+        try:
+            matrix = np.asarray(rows, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise InvalidDataError(f"rows must be numeric ({error})") from None
         if matrix.ndim != 2 or matrix.shape[1] != d or len(matrix) < 2:
             raise InvalidDataError(
                 f"rows must have shape (n, {d}) with at least two rows, got {matrix.shape}"

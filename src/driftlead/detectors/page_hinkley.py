@@ -23,6 +23,7 @@ Direction = Literal["both", "up", "down"]
 _DIRECTIONS: tuple[str, ...] = get_args(Direction)
 
 _THRESHOLD, _FALSE_ALARM_EVERY = 50.0, 1_000_000.0
+_DELTA, _DELTA_OF_SCORES = 0.005, 0.25
 
 
 class PageHinkley(Detector):
@@ -54,8 +55,9 @@ class PageHinkley(Detector):
         Reference sample of each signal.
     n_signals : int, optional
         Number of signals without a reference, 1 by default.
-    delta : float or array of shape (d,)
-        Slack δ ≥ 0: deviations up to this are tolerated. In the unit of x.
+    delta : float or array of shape (d,), optional
+        Slack δ ≥ 0: deviations up to this are tolerated. In the unit of x. By default 0.25 with a reference,
+        where x has unit variance and its mean is known to 1/√n only; 0.005 without.
     threshold : float or array of shape (d,), optional
         λ > 0, in the unit of x. By default from ``false_alarm_every`` where there is a reference, found for
         α = 1, which holds a fortiori for less; 50 where there is none.
@@ -98,7 +100,7 @@ class PageHinkley(Detector):
         self,
         reference: ArrayLike | SortedReference | None = None,
         n_signals: int | None = None,
-        delta: float | ArrayLike = 0.005,
+        delta: float | ArrayLike | None = None,
         threshold: float | ArrayLike | None = None,
         direction: Direction = "both",
         alpha: float = 1.0,
@@ -107,6 +109,8 @@ class PageHinkley(Detector):
         seed: int = 0,
     ) -> None:
         located, d = _arguments.reference_and_signals(reference, n_signals)
+        if delta is None:
+            delta = _DELTA if located is None else _DELTA_OF_SCORES
         slack = _arguments.per_signal(
             "delta", delta, d, "at least 0 and finite", lambda v: (v >= 0) & np.isfinite(v)
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import numbers
+from dataclasses import dataclass, fields, replace
+from types import UnionType
 from typing import get_args
 
 from driftlead.calibration.specs import DetectorSpec
@@ -43,6 +45,14 @@ _MOST = {
 }
 
 
+_KINDS: dict[str, tuple[type | UnionType, str]] = {
+    "float": (numbers.Real, "a number"),
+    "float | None": (numbers.Real | None, "a number, or None"),
+    "int": (numbers.Integral, "an integer"),
+    "int | None": (numbers.Integral | None, "an integer, or None"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class MonitorSettings:
     """How a monitor watches.
@@ -51,7 +61,7 @@ class MonitorSettings:
     ----------
     false_alarm_every : float
         Budget: with nothing changed, one false alarm in this many rows on average, over all signals
-        and detectors together.
+        and detectors together. `driftlead.calibration.rows_per_false_alarm` makes rows of ``"30 days"``.
     guarantee : float, optional
         Share of references, such as 0.9, for which the budget shall hold; by default it holds on average
         over them.
@@ -111,6 +121,12 @@ class MonitorSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            if str(field.type) in _KINDS:
+                kind, rule = _KINDS[str(field.type)]
+                value = getattr(self, field.name)
+                if isinstance(value, bool) or not isinstance(value, kind):
+                    raise InvalidParameterError(field.name, rule, value)
         if not self.false_alarm_every > 1:
             raise InvalidParameterError(
                 "false_alarm_every", "a number of rows above 1", self.false_alarm_every
@@ -144,14 +160,14 @@ class MonitorSettings:
             )
         if self.quiet_rows is not None and self.quiet_rows < self.window:
             raise InvalidParameterError("quiet_rows", f"at least the window, {self.window}", self.quiet_rows)
-        for field, least in _LEAST.items():
+        for name, least in _LEAST.items():
             # A number that is none is not at least anything.
-            if not getattr(self, field) >= least:
-                raise InvalidParameterError(field, f"at least {least}", getattr(self, field))
+            if not getattr(self, name) >= least:
+                raise InvalidParameterError(name, f"at least {least}", getattr(self, name))
         # Beyond these lie no wishes, only slips: windows and lists would take all memory.
-        for field, most in _MOST.items():
-            if getattr(self, field) > most:
-                raise InvalidParameterError(field, f"at most {most}", getattr(self, field))
+        for name, most in _MOST.items():
+            if getattr(self, name) > most:
+                raise InvalidParameterError(name, f"at most {most}", getattr(self, name))
 
     @property
     def detector_names(self) -> tuple[str, ...]:
