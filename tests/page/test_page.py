@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from driftlead.report import write_report
+from driftlead.report import collect, render, write_report
 from tests.page.site import KEY, Site
 
 pytestmark = pytest.mark.server
@@ -359,3 +359,16 @@ def test_a_report_is_drawn_from_one_file_alone(drifted, visit, tmp_path, photogr
     page.set_viewport_size({"width": 700, "height": 1000})
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.evaluate("document.documentElement.scrollWidth") <= 700
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_report_draws_every_figure_on_a_phone_too_and_asks_nobody(visit, make_site, tmp_path, scheme):
+    site = make_site()
+    site.live_through(900, 300)
+    file = tmp_path / "report.html"
+    file.write_text(render(collect(site.monitor), "html"))
+    page = visit(file.as_uri(), viewport={"width": 390, "height": 800}, color_scheme=scheme)
+    figures = page.locator(".figure")
+    expect(page.locator(".figure .main-svg:first-child")).to_have_count(figures.count())
+    assert figures.count() > 4  # ranking, timeline, two of each signal that drifted, quality
+    assert page.evaluate("document.documentElement.scrollWidth") == 390

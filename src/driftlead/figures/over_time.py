@@ -55,14 +55,18 @@ def timeline(document: Mapping[str, Any], theme: Theme = "light", *, most: int =
         if not own:
             continue
         edges, places = _edges(own[0][1])
+        nothing = [None] * len(places)
         data.append(
             {
                 "type": "heatmap",
                 "x": edges,
-                "y": [name for name, _, _ in own],
+                # Every name in either: of an axis that has others too, Plotly draws nothing.
+                "y": [name for name, _, _ in drawn],
                 "z": [
                     [None if place is None else column[place] / 100.0 for place in places]
-                    for _, _, column in own
+                    if series["of"] == of
+                    else nothing
+                    for _, series, column in drawn
                 ],
                 "zmin": 0.0,
                 "zmax": highest,
@@ -85,12 +89,7 @@ def timeline(document: Mapping[str, Any], theme: Theme = "light", *, most: int =
         "Every signal and test, in multiples of its threshold",
         height=110 + _ROW_HEIGHT * max(len(drawn), 3),
         xaxis={"type": "date", "title": {"text": "UTC"}, "showgrid": False},
-        yaxis={
-            "showgrid": False,
-            "ticks": "",
-            "categoryorder": "array",
-            "categoryarray": [name for name, _, _ in drawn],
-        },
+        yaxis={"showgrid": False, "ticks": ""},
     )
 
 

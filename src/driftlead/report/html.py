@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources, util
 from typing import Any
 
 from driftlead import figures
 from driftlead.errors import DriftleadError
-from driftlead.figures import Figure
+from driftlead.figures import PALETTES, Figure
 from driftlead.report.tables import (
     EPISODE_HEADS,
     QUALITY_HEADS,
@@ -49,11 +49,11 @@ def to_html(document: Mapping[str, Any]) -> str:
         Plotly is not installed.
     """
     plotly = _plotly()
-    drawn: dict[str, Figure] = {}
+    drawn: dict[str, dict[str, Figure]] = {}
 
-    def place(figure: Figure) -> str:
+    def place(draw: Callable[..., Figure], document: Mapping[str, Any], **options: Any) -> str:
         name = f"figure-{len(drawn)}"
-        drawn[name] = figure
+        drawn[name] = {theme: draw(document, theme, **options) for theme in PALETTES}
         return f'<div class="figure" id="{name}"></div>'
 
     parts = [
@@ -61,18 +61,18 @@ def to_html(document: Mapping[str, Any]) -> str:
         _facts(facts(document)),
         "<h2>Episodes</h2>",
         _table(EPISODE_HEADS, episode_rows(document), "No episode in this period."),
-        *(place(figures.ranking(episode)) for episode in document["episodes"][:3]),
+        *(place(figures.ranking, episode) for episode in document["episodes"][:3]),
         "<h2>Every signal and test</h2>",
-        place(figures.timeline(document["history"])),
+        place(figures.timeline, document["history"]),
         _table(SIGNAL_HEADS, signal_rows(document), "No statistic exceeded its threshold."),
     ]
     if document["signals"]:
         parts.append("<h2>The signals that drifted</h2>")
     for signal in document["signals"]:
         parts.append(f"<section><h3>{html.escape(signal['signal'])}</h3>")
-        parts.append(place(figures.statistics(signal)))
+        parts.append(place(figures.statistics, signal))
         if signal["distribution"] is not None:
-            parts.append(place(figures.distribution(signal)))
+            parts.append(place(figures.distribution, signal))
         parts.append("</section>")
     reference = document["overview"]["labels"]["reference"]
     parts += [
@@ -82,7 +82,7 @@ def to_html(document: Mapping[str, Any]) -> str:
     if any(value is not None for value in document["history"]["quality"]["measured"] +
            document["history"]["quality"]["estimate"]):  # fmt: skip
         known = reference.get("accuracy", reference.get("mae"))
-        parts.append(place(figures.quality(document["history"], reference=known)))
+        parts.append(place(figures.quality, document["history"], reference=known))
     data = json.dumps(drawn, allow_nan=False).translate(_WITHIN_SCRIPT)
     files = resources.files("driftlead.report")
     return "".join(
@@ -118,4 +118,6 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], otherwise: str) 
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    # One that is wider than a phone moves by itself, not the page.
+    return f'<div class="table" tabindex="0">{table}</div>'
