@@ -3,7 +3,7 @@
     python benchmarks/false_alarms.py [independent|autocorrelated|dependence|guarantee|correlated|
                                        speed|delay] …
 
-All parts by default, about half an hour on one core; every number is seeded. A ratio of 1 is a budget met
+All parts by default, most of an hour on one core; every number is seeded. A ratio of 1 is a budget met
 exactly, 2 twice as many alarms as asked. ``peer_alarms.py`` counts those of other libraries.
 """
 
@@ -412,6 +412,8 @@ CHANGES: dict[str, tuple[Draw, Draw, Callable[[np.ndarray], np.ndarray]]] = {
         lambda x: stats.t.logpdf(x - 0.5 * math.sqrt(3.0), 3) - stats.t.logpdf(x, 3),
     ),
 }
+for family, change in (("normal", "location +1 sd"), ("t3", "t3 +0.5 sd")):
+    CHANGES[f"{family}, none"] = (FAMILIES[family], FAMILIES[family], CHANGES[change][2])
 
 
 def delay(n: int = 5_000, budget: int = 10_000, runs: int = 400, wait: int = 2_000) -> None:

@@ -5,7 +5,7 @@
 
 Whatever of river and frouros the environment holds is measured, and the rule that many write themselves:
 alarm when a two-sample KS test says p < 0.05. Needs numpy and scipy beside it. Both parts by default,
-about ten minutes with river, most of them KSWIN's.
+a quarter of an hour with river, most of it KSWIN's.
 """
 
 from __future__ import annotations
