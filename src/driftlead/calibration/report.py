@@ -28,7 +28,8 @@ def lines(calibration: Calibration, rows: int | None) -> Iterator[str]:
     )
     yield (
         f"one false alarm per {calibration.false_alarm_every:,.0f} rows, {kept}:"
-        f" {_number(signals, 'signal')}, {_number(len(detectors), 'detector')}, {_number(len(pairs), 'pair')} of them"
+        f" {_number(signals, 'signal')}, {_number(len(detectors), 'detector')},"
+        f" {_number(len(pairs), 'pair')} of them"
     )
     if calibration.episode_share < _ALL:
         share = f"{calibration.episode_share:.2f} episodes per alarm"
