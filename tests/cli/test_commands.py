@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import PORTS, start
 
 COMMANDS = ("replay", "profile", "calibrate", "serve", "watch", "report", "bench")
+
+FULL = Path("/dev/full")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -29,6 +32,7 @@ def test_help_lists_the_commands_and_imports_little(run):
         assert f" {command} " in listed
     assert "--install-completion" in listed
     assert run("--version").stdout.startswith("driftlead ")
+    assert "(1,000,000)" in run("calibrate", "--help").stdout
     code = (
         "import sys, driftlead.cli;"
         "print([name for name in ('numba', 'fastapi', 'torch') if name in sys.modules])"
@@ -98,6 +102,15 @@ def test_a_reader_that_leaves_is_no_error(recorded):
     os.close(writer)
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (141, "")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no full disk is at hand")
+@pytest.mark.parametrize("arguments", [("--help",), ("replay", "--help"), ("--version",), ()])
+def test_a_full_disk_is_told_in_one_line(arguments):
+    with FULL.open("w") as full:
+        process = start(*arguments, stdout=full)
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (2, "driftlead: No space left on device\n")
 
 
 def test_what_is_given_wrongly_is_told_in_one_line_with_the_option(run, recorded, tmp_path, monkeypatch):

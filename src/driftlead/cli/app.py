@@ -8,7 +8,7 @@ import typer
 
 import driftlead
 from driftlead.cli import bench, calibrate, profile, replay, report, serve, watch
-from driftlead.cli.ending import ending_well
+from driftlead.cli.ending import Commands, ending_well
 
 __all__ = ["app"]
 
@@ -27,6 +27,7 @@ Exit codes: 0 done (replay: no drift), 1 replay found drift, 2 it could not be d
 
 app = typer.Typer(
     name="driftlead",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",

@@ -39,7 +39,10 @@ def calibrate(
     ] = None,
     false_alarm_every: Annotated[
         str,
-        typer.Option(help="Budget: rows per false alarm of all signals and tests together, or '30 days'."),
+        typer.Option(
+            help="Budget: rows per false alarm of all signals and tests together, or '30 days'.",
+            show_default="1,000,000",
+        ),
     ] = "1e6",
     rows_per_second: Annotated[
         float | None, typer.Option(help="Traffic in rows per second, where the budget is a time.")
