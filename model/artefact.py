@@ -10,7 +10,6 @@ import errno
 import hashlib
 import io
 import json
-import os
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -26,6 +25,7 @@ from torch import Tensor
 
 from dataloader import Dataset, Splits
 from dataloader import load as load_data
+from driftlead import state
 from driftlead.calibration import Calibration
 from driftlead.errors import InvalidDataError, StateError
 from driftlead.reference import ReferenceProfile
@@ -146,19 +146,10 @@ def save(path: Path, artefact: Artefact) -> None:
     contents["checksum"] = _digest(contents)
     buffer = io.BytesIO()
     torch.save(contents, buffer)
-    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = Path(file.name)
-            file.write(buffer.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
+        state.write(path, buffer.getbuffer())
     except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
         raise ArtefactError(f"{path} cannot be written ({error.strerror}); choose another output") from None
 
 
@@ -172,8 +163,8 @@ def require_writable(path: Path) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "not a regular file")
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
             pass
     except OSError as error:

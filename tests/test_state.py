@@ -171,10 +171,26 @@ def test_a_damaged_file_never_passes_for_another(data):
 
 
 @pytest.mark.parametrize(("private", "mode"), [(False, 0o640), (True, 0o600)])
-def test_a_file_is_as_open_as_the_umask_says_unless_it_is_private(tmp_path, private, mode):
-    before = os.umask(0o027)
-    try:
-        state.save(tmp_path / "a.state", "counts", 1, {}, private=private)
-    finally:
-        os.umask(before)
+def test_a_file_is_as_open_as_the_umask_says_unless_it_is_private(tmp_path, umask, private, mode):
+    umask(0o027)
+    state.save(tmp_path / "a.state", "counts", 1, {}, private=private)
     assert (tmp_path / "a.state").stat().st_mode & 0o777 == mode
+
+
+@pytest.mark.parametrize(("private", "mode"), [(False, 0o664), (True, 0o600)])
+def test_a_new_file_is_as_open_as_the_one_it_replaces_unless_it_is_private(tmp_path, umask, private, mode):
+    umask(0o077)
+    path = tmp_path / "a.state"
+    path.touch()
+    path.chmod(0o664)
+    state.write(path, b"new", private=private)
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o777 == mode
+
+
+@pytest.fixture
+def umask():
+    """Set the umask, until the test is over."""
+    before = os.umask(0o022)
+    yield os.umask
+    os.umask(before)

@@ -11,6 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from driftlead import state
 from executor.demo.progress import Progress
 from executor.demo.snapshot import Alarm
 
@@ -146,9 +147,7 @@ def write_summary(path: Path, progress: Progress, outcome: Outcome, model: str, 
         "accuracy": {"before": progress.before.accuracy, "after": progress.after.accuracy},
         "detectors": [asdict(detector) for detector in outcome.detectors],
     }
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    state.write(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def outcome_table(outcome: Outcome) -> Table:

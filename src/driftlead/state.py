@@ -7,10 +7,12 @@ it. This module knows no classes: whoever saves decides what a kind and a versio
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
 import secrets
+import shutil
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +22,7 @@ import numpy as np
 
 from driftlead.errors import StateError
 
-__all__ = ["from_bytes", "load", "save", "to_bytes"]
+__all__ = ["from_bytes", "load", "save", "to_bytes", "write"]
 
 _FORMAT = "driftlead-state-1"
 _HEADER = "header.json"
@@ -42,19 +44,14 @@ def save(
     *,
     private: bool = False,
 ) -> None:
-    """Write ``values`` to ``path`` so that a reader finds the old file or the new one, never a part.
-
-    The bytes go to a temporary file in the same folder, are flushed to the disk, and replace
-    ``path`` in one step.
+    """Write ``values`` to a file, as `write` does.
 
     Parameters
     ----------
-    path : path-like
-        The file; its folder must exist.
+    path, private
+        As for `write`.
     kind, version, values
         As for `to_bytes`.
-    private : bool
-        Whether nobody but its owner may read the file.
 
     Raises
     ------
@@ -70,24 +67,58 @@ def save(
     (1, {'counts': array([3, 1]), 'name': 'pixel'})
     """
     data = to_bytes(kind, version, values)
+    try:
+        write(path, data, private=private)
+    except OSError as error:
+        raise StateError(f"cannot write state file {path}: {error.strerror or error}") from error
+
+
+def write(path: str | os.PathLike[str], data: bytes | memoryview, *, private: bool = False) -> None:
+    """Write a file so that a reader finds the old one or the new one, never a part.
+
+    The bytes go to a temporary file in the same folder, are flushed to the disk, and replace ``path`` in one
+    step. Whoever could read the old file can read the new one; where there was none, the umask decides.
+
+    Parameters
+    ----------
+    path : path-like
+        The file; its folder must exist.
+    data : bytes
+        All that it shall hold.
+    private : bool
+        Whether nobody but its owner may read it, whatever the umask and the old file say.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written, or the path is a device, a folder or a pipe.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(f"{folder}/note", b"all is well")
+    ...     Path(folder, "note").read_bytes()
+    b'all is well'
+    """
     target = Path(path)
-    if target.exists() and not target.is_file():  # a device or a folder would itself be replaced
-        raise StateError(f"cannot write state file {target}: not a regular file")
+    replaced = target.exists()
+    if replaced and not target.is_file():  # it would itself be replaced
+        raise OSError(errno.EINVAL, "not a regular file", str(target))
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
     mode = 0o600 if private else 0o666  # less what the umask takes; a file of `tempfile` is always private
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync_folder(target.parent)
-    except OSError as error:
-        raise StateError(f"cannot write state file {target}: {error.strerror or error}") from error
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if replaced and not private:
+            shutil.copymode(target, temporary)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(target.parent)
 
 
 def load(path: str | os.PathLike[str], kind: str) -> tuple[int, dict[str, Any]]:

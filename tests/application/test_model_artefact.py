@@ -234,12 +234,21 @@ def test_a_newer_format(tamper):
 def test_a_failed_save_leaves_no_trace(trained, tmp_path):
     occupied = tmp_path / "model.pt"
     occupied.mkdir()
-    with pytest.raises(ArtefactError, match=r"cannot be written \(Is a directory\); choose another output"):
+    with pytest.raises(ArtefactError, match=r"\(not a regular file\); choose another output"):
         save(occupied, trained)
     assert [entry.name for entry in tmp_path.iterdir()] == ["model.pt"]
     (tmp_path / "file").touch()
     with pytest.raises(ArtefactError, match="cannot be written"):
         save(tmp_path / "file" / "model.pt", trained)
+
+
+def test_a_model_that_is_written_anew_stays_as_open_as_it_was(trained, tmp_path):
+    path = tmp_path / "model.pt"
+    path.touch()
+    path.chmod(0o660)
+    save(path, trained)
+    assert load(path).model_hash == trained.model_hash
+    assert path.stat().st_mode & 0o777 == 0o660
 
 
 def test_a_reader_never_sees_half_a_file(trained, trained_model_path, tmp_path):

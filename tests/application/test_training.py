@@ -226,7 +226,7 @@ def test_images_by_editing_the_configuration_alone(run, digit_folder, mode, shap
             [],
             "monitored_layers must be 'all' or a list of conv1, conv2, hidden1, got 'conv7'",
         ),
-        ("", ["--output", "."], ". cannot be written (Is a directory); choose another output"),
+        ("", ["--output", "."], ". cannot be written (not a regular file); choose another output"),
         (
             "",
             ["--output", "my.yaml/m.pt"],
