@@ -17,6 +17,7 @@ from driftlead.errors import DriftleadError, InvalidDataError, InvalidParameterE
 from driftlead.monitor import SignalBins
 from driftlead.ranks import SortedReference
 from driftlead.reference import ReferenceProfile
+from driftlead.reference.tables import open_table
 from driftlead.signals import Signal
 
 SIGNALS = (Signal("a"), Signal("b"))
@@ -328,8 +329,6 @@ def test_without_pyarrow_the_extra_is_named(paths, monkeypatch):
 
 
 def test_json_lines_and_texts_that_look_like_numbers_are_read_row_by_row(tmp_path):
-    from driftlead.reference.tables import open_table
-
     lines = [{"km": number + 0.5 * (number % 2), "line": f"0{number % 3}", "x": []} for number in range(9)]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, lines)))
     (tmp_path / "a.csv").write_text(
@@ -360,3 +359,13 @@ def test_progress_knows_about_how_long_a_file_is(tmp_path, suffix):
     ReferenceProfile.from_file(path, model_hash="1f", progress=lambda done, total: told.append((done, total)))
     assert [total for _, total in told] == pytest.approx([40_000] * len(told), rel=0.01)
     assert told[-1][0] == 40_000
+
+
+def test_progress_knows_about_how_long_a_file_is_whose_lines_grow_shorter(tmp_path):
+    path = tmp_path / "rows.csv"
+    with path.open("w") as file:
+        file.write("a,b\n")
+        for row in range(200_000):
+            file.write(f"{row}.0000000000,{row}.0000000000\n" if row < 60_000 else f"{row},1\n")
+    assert path.stat().st_size > 2**21
+    assert open_table(path, None).expected_rows == pytest.approx(200_000, rel=0.05)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import pty
 import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,33 @@ def test_a_wrong_option_is_refused(run):
     assert "'--shown'" in run("calibrate", "a.csv", "--shown", 0).stderr
     assert "'--wait'" in run("watch", "-r", "a.state", "--model", "m", "--wait", -1).stderr
     assert run("nonsense").exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["replay", "profile", "model", "calibrate"])
+def test_progress_has_an_end(run, recorded, tmp_path, monkeypatch, command):
+    (tmp_path / "adding.py").write_text("def score(rows): return rows.sum(axis=1)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    reference, told = recorded["reference"], []
+    name, *arguments = {
+        "replay": ("replay", recorded["clean"], "-r", reference),
+        "profile": ("profile", reference, "-o", tmp_path / "r.state"),
+        "model": (
+            "profile",
+            reference,
+            "--columns",
+            "a,b",
+            "--model",
+            "adding:score",
+            "-o",
+            tmp_path / "r.state",
+        ),
+        "calibrate": ("calibrate", reference, "--columns", "city"),
+    }[command]
+    module = importlib.import_module(f"driftlead.cli.{name}")
+    monkeypatch.setattr(module, "progress_bar", lambda: nullcontext(lambda *each: told.append(each)))
+    assert run(name, *arguments).exit_code == 0
+    assert told
+    assert all(0 <= done <= total for _, done, total in told)
 
 
 def test_bench_times_every_detector(run):

@@ -78,7 +78,7 @@ def profile(
                 model_hash=predictor.version,
                 max_sample=max_sample,
                 seed=seed,
-                progress=lambda done, total: bar("rows", done, total),
+                progress=lambda done, _: bar("rows", done, max(done, table.expected_rows)),
             )
     taken.save(output)
     typer.echo(f"{output}: {taken.n_signals} signals of {taken.n_rows:,} rows")

@@ -32,7 +32,7 @@ class Table:
     is_text : tuple of bool
         Which of them hold text; the others hold numbers or booleans.
     expected_rows : int
-        Number of rows: as the file says, or estimated from the lines of its first megabyte.
+        Number of rows: as the file says, or estimated from the lines in a megabyte of it.
     """
 
     path: Path
@@ -182,11 +182,21 @@ def _open_jsonl(path: Path, types: Mapping[str, Any] | None) -> Any:
     )
 
 
-def _lines(path: Path, looked_at: int = 2**20) -> int:
-    """Estimate the number of lines from those of the first megabyte."""
+def _lines(path: Path, looked_at: int = 2**20, places: int = 16) -> int:
+    """Estimate the number of lines from those at places all over the file.
+
+    Not from the bytes read so far: pyarrow reads many blocks ahead of the rows that it hands over.
+    """
+    size = path.stat().st_size
     with path.open("rb") as file:
-        head = file.read(looked_at)
-    return round(head.count(b"\n") * path.stat().st_size / max(1, len(head)))
+        if size <= looked_at:
+            return file.read().count(b"\n")
+        each = looked_at // places
+        found = 0
+        for start in np.linspace(0, size - each, places, dtype=np.int64):
+            file.seek(start)
+            found += file.read(each).count(b"\n")
+    return round(found * size / (each * places))
 
 
 def _chosen(path: Path, schema: Any, columns: Sequence[str] | None) -> dict[str, bool]:
