@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from driftlead.calibration import rows_per_false_alarm
 from driftlead.monitor import MonitorSettings
 from driftlead.service import Limits
 from driftlead.webhooks import Webhook
@@ -72,7 +73,8 @@ class MonitorSection(_Section):
 
     enabled: bool = True
 
-    false_alarm_every: float = _MONITOR.false_alarm_every
+    false_alarm_every: float | str = _MONITOR.false_alarm_every
+    rows_per_second: float | None = None
     guarantee: float | None = _MONITOR.guarantee
     detectors: tuple[str, ...] = _MONITOR.detector_names
     # Our reference has 450 rows: a window nearer to that would mostly measure the error of the reference.
@@ -98,7 +100,9 @@ class MonitorSection(_Section):
 
     def settings(self) -> MonitorSettings:
         """Return the monitor's settings; a value that breaks its rule raises `InvalidParameterError`."""
-        return MonitorSettings(**self.model_dump(exclude={"enabled"}))
+        budget = rows_per_false_alarm(self.false_alarm_every, self.rows_per_second)
+        others = self.model_dump(exclude={"enabled", "false_alarm_every", "rows_per_second"})
+        return MonitorSettings(false_alarm_every=budget, **others)
 
 
 class StorageSection(_Section):

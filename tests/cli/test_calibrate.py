@@ -70,6 +70,32 @@ def test_settings_that_are_not_given_are_those_of_the_thresholds(run, calibrated
     assert run("replay", *given, *thresholds).stdout == run("replay", *given, *thresholds, *SETTINGS).stdout
 
 
+def test_a_budget_may_be_a_time_where_the_traffic_is_known(run, calibrated):
+    given = ("replay", calibrated / "today.csv", "-r", calibrated / "train.csv", "--format", "json")
+    thresholds = ("--calibration", calibrated / "thresholds.state")
+    budget = ("--false-alarm-every", "1000 seconds", "--rows-per-second")
+    assert run(*given, *thresholds, *budget, 100).stdout == run(*given, *thresholds).stdout
+    for options, reason in (
+        ((*thresholds, *budget, 50), "per 100,000 rows, not per 50,000"),
+        (budget[:2], "--rows-per-second must be given and above 0 where the budget is a time"),
+    ):
+        refused = run(*given, *options)
+        assert refused.exit_code == 2
+        assert reason in refused.stderr
+
+
+def test_the_budget_of_a_profile_with_labels_comes_with_its_thresholds(run, calibrated, tmp_path):
+    profile = ReferenceProfile.load(calibrated / "reference.state")
+    labels = np.arange(100) % 2
+    profile.with_quality(np.eye(2)[labels] * 0.8 + 0.1, labels).save(tmp_path / "labelled.state")
+    made = run("calibrate", tmp_path / "labelled.state", *SETTINGS, "-o", tmp_path / "thresholds.state")
+    assert made.exit_code == 0, made.stderr
+    replayed = ("replay", calibrated / "today.csv", "-r", tmp_path / "labelled.state", "--format", "json")
+    outcome = run(*replayed, "--calibration", tmp_path / "thresholds.state")
+    assert outcome.stderr == ""
+    assert json.loads(outcome.stdout)["false_alarm_every"] == pytest.approx(1e5)
+
+
 def test_a_service_takes_them(calibrated):
     command = ("watch", "-r", calibrated / "reference.state", "--model", "credit")
     expected = Calibration.load(calibrated / "thresholds.state").thresholds("page_hinkley")

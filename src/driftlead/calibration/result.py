@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -149,7 +150,7 @@ class Calibration:
                 f"model {each}" if each else "no model" for each in (self.model_hash, profile.model_hash)
             )
             yield f"the calibration belongs to {own}, not to {asked_for}"
-        if false_alarm_every != self.false_alarm_every:
+        if not math.isclose(false_alarm_every, self.false_alarm_every):  # shares of it are rounded
             yield (
                 f"the calibration is for one false alarm per {self.false_alarm_every:,.0f} rows,"
                 f" not per {false_alarm_every:,.0f}"

@@ -17,6 +17,7 @@ __all__ = [
     "MetricsPort",
     "Port",
     "Reference",
+    "RowsPerSecond",
     "Window",
     "option",
 ]
@@ -37,11 +38,14 @@ Folder = Annotated[
     typer.Option(help="Folder to keep state, predictions, labels and episodes in; else in memory alone."),
 ]
 Budget = Annotated[
-    float | None,
+    str | None,
     typer.Option(
-        help="Budget: rows per false alarm of all signals and tests together.",
+        help="Budget: rows per false alarm of all signals and tests together, or '30 days'.",
         show_default="1,000,000, or the calibration's",
     ),
+]
+RowsPerSecond = Annotated[
+    float | None, typer.Option(help="Traffic in rows per second, where the budget is a time.")
 ]
 Window = Annotated[
     int | None,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from driftlead.cli.addresses import RowsPerSecond
 from driftlead.cli.progress import progress_bar
 
 __all__ = ["EPILOG", "calibrate"]
@@ -44,9 +45,7 @@ def calibrate(
             show_default="1,000,000",
         ),
     ] = "1e6",
-    rows_per_second: Annotated[
-        float | None, typer.Option(help="Traffic in rows per second, where the budget is a time.")
-    ] = None,
+    rows_per_second: RowsPerSecond = None,
     guarantee: Annotated[
         float | None,
         typer.Option(help="Share of references for which it shall hold, e.g. 0.9; default: on average."),

@@ -17,7 +17,6 @@ from driftlead.cli.reference import (
     is_table,
     load_settings,
     open_columns,
-    require_fit,
     take_profile,
 )
 from driftlead.errors import InvalidDataError
@@ -76,7 +75,7 @@ def replay_file(
     progress : callable
         Told what is done, how much, and of how much.
     **options
-        Settings of the monitor, None where the calibration's hold, or else the usual ones.
+        As for `driftlead.cli.reference.load_settings`.
 
     Raises
     ------
@@ -87,9 +86,8 @@ def replay_file(
     StateError, ReferenceMismatchError
         The calibration cannot be read, or does not fit.
     """
-    found, settings = load_settings(calibration, **options)
     profile = take_profile(reference, columns, progress)
-    require_fit(calibration, found, profile, settings)
+    found, settings = load_settings(profile, calibration, **options)
     if calibrate:
         if not is_table(reference):
             raise InvalidDataError(f"--calibrate needs the reference's rows, and {reference} is a profile")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead.calibration import Calibration
+from driftlead.calibration import Calibration, rows_per_false_alarm
 from driftlead.errors import InvalidDataError, InvalidParameterError, ReferenceMismatchError
 from driftlead.monitor import MonitorSettings
 from driftlead.monitor.watch import detector_specs
@@ -23,7 +23,6 @@ __all__ = [
     "load_profile",
     "load_settings",
     "open_columns",
-    "require_fit",
     "take_profile",
 ]
 
@@ -111,14 +110,25 @@ def batches(table: Table, profile: ReferenceProfile) -> Iterator[NDArray[np.floa
         yield rest
 
 
-def load_settings(calibration: Path | None, **options: Any) -> tuple[Calibration | None, MonitorSettings]:
+def load_settings(
+    profile: ReferenceProfile,
+    calibration: Path | None,
+    *,
+    false_alarm_every: str | None = None,
+    rows_per_second: float | None = None,
+    **options: Any,
+) -> tuple[Calibration | None, MonitorSettings]:
     """Make settings of options, and of the thresholds that ``driftlead calibrate`` wrote, if there are any.
 
     Parameters
     ----------
+    profile : ReferenceProfile
+        What is watched.
     calibration : Path, optional
+    false_alarm_every, rows_per_second
+        As for `driftlead.calibration.rows_per_false_alarm`; no budget: the calibration's, or the usual one.
     **options
-        Settings; None where the calibration's hold, or else the usual ones.
+        Other settings; None where the calibration's hold, or else the usual ones.
 
     Raises
     ------
@@ -126,34 +136,27 @@ def load_settings(calibration: Path | None, **options: Any) -> tuple[Calibration
         An option breaks its rule.
     StateError
         The calibration cannot be read.
+    ReferenceMismatchError
+        It is of another profile or for other settings; what differs is named.
     """
     given = {name: value for name, value in options.items() if value is not None}
+    if false_alarm_every is not None:
+        given["false_alarm_every"] = rows_per_false_alarm(false_alarm_every, rows_per_second)
     if calibration is None:
         return None, MonitorSettings(**given)
     found = Calibration.load(calibration)
-    own: dict[str, Any] = {"false_alarm_every": found.false_alarm_every, "guarantee": found.guarantee}
+    own: dict[str, Any] = {"guarantee": found.guarantee}
     for parameters in found.parameters.values():
         own |= {name: parameters[name] for name in ("window", "delta") if name in parameters}
-    return found, MonitorSettings(**{**own, **given})
-
-
-def require_fit(
-    path: Path | None, calibration: Calibration | None, profile: ReferenceProfile, settings: MonitorSettings
-) -> None:
-    """Refuse what `load_settings` found at ``path`` for another profile or for other settings.
-
-    Raises
-    ------
-    ReferenceMismatchError
-        What differs is named.
-    """
-    if calibration is None:
-        return
+    settings = MonitorSettings(**{**own, **given})
+    if false_alarm_every is None:
+        settings = settings.with_rows_budget(profile, found.false_alarm_every)
     rows = settings.for_rows(profile)
     try:
-        calibration.require(profile, rows.false_alarm_every, detector_specs(rows), rows.guarantee)
+        found.require(profile, rows.false_alarm_every, detector_specs(rows), rows.guarantee)
     except ReferenceMismatchError as difference:
-        raise ReferenceMismatchError(f"--calibration {path} does not fit: {difference}") from None
+        raise ReferenceMismatchError(f"--calibration {calibration} does not fit: {difference}") from None
+    return found, settings
 
 
 def _names(profile: ReferenceProfile) -> list[str]:

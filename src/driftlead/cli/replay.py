@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from driftlead.cli.addresses import Budget, Calibration, Window
+from driftlead.cli.addresses import Budget, Calibration, RowsPerSecond, Window
 from driftlead.cli.progress import progress_bar
 
 __all__ = ["EPILOG", "Format", "replay"]
@@ -45,6 +45,7 @@ def replay(
         Path, typer.Option("--reference", "-r", help="Rows from when all was well, or a profile of them.")
     ],
     false_alarm_every: Budget = None,
+    rows_per_second: RowsPerSecond = None,
     window: Window = None,
     columns: Annotated[
         str | None, typer.Option(help="Columns to watch, with commas between them; all by default.")
@@ -76,6 +77,7 @@ def replay(
             calibration=calibration,
             progress=bar,
             false_alarm_every=false_alarm_every,
+            rows_per_second=rows_per_second,
             window=window,
             detectors=tuple(detectors.split(",")) if detectors else None,
             seed=seed,

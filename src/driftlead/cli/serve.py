@@ -16,6 +16,7 @@ from driftlead.cli.addresses import (
     MetricsPort,
     Port,
     Reference,
+    RowsPerSecond,
     Window,
     option,
 )
@@ -52,12 +53,13 @@ def serve(
     metrics_port: MetricsPort = 8001,
     folder: Folder = None,
     false_alarm_every: Budget = None,
+    rows_per_second: RowsPerSecond = None,
     window: Window = None,
     calibration: Calibration = None,
     api_key: ApiKey = None,
 ) -> None:
     """Serve a model by the Open Inference Protocol V2, and say when it drifts."""
-    from driftlead.cli.reference import load_profile, load_settings, require_fit
+    from driftlead.cli.reference import load_profile, load_settings
     from driftlead.service import create_app
     from driftlead.service.host import Watched
     from driftlead.service.host import host as run
@@ -77,8 +79,13 @@ def serve(
         ),
         profile,
     )
-    thresholds, settings = load_settings(calibration, false_alarm_every=false_alarm_every, window=window)
-    require_fit(calibration, thresholds, profile, settings)
+    thresholds, settings = load_settings(
+        profile,
+        calibration,
+        false_alarm_every=false_alarm_every,
+        rows_per_second=rows_per_second,
+        window=window,
+    )
     run(
         Watched(predictor.name, predictor.version, profile, settings, folder, thresholds),
         Endpoints(host, port, metrics_host, metrics_port, setting=option),

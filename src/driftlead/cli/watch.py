@@ -16,6 +16,7 @@ from driftlead.cli.addresses import (
     MetricsPort,
     Port,
     Reference,
+    RowsPerSecond,
     Window,
     option,
 )
@@ -53,12 +54,13 @@ def watch(
     metrics_port: MetricsPort = 8001,
     folder: Folder = None,
     false_alarm_every: Budget = None,
+    rows_per_second: RowsPerSecond = None,
     window: Window = None,
     calibration: Calibration = None,
     api_key: ApiKey = None,
 ) -> None:
     """Watch a model that is served elsewhere, and say when it drifts."""
-    from driftlead.cli.reference import load_profile, load_settings, require_fit
+    from driftlead.cli.reference import load_profile, load_settings
     from driftlead.service import Translation, create_watch_app
     from driftlead.service.host import Watched
     from driftlead.service.host import host as run
@@ -66,8 +68,13 @@ def watch(
 
     profile = load_profile(reference)
     translation = Translation(profile, output, softmax=softmax)
-    thresholds, settings = load_settings(calibration, false_alarm_every=false_alarm_every, window=window)
-    require_fit(calibration, thresholds, profile, settings)
+    thresholds, settings = load_settings(
+        profile,
+        calibration,
+        false_alarm_every=false_alarm_every,
+        rows_per_second=rows_per_second,
+        window=window,
+    )
     run(
         Watched(model, version, profile, settings, folder, thresholds),
         Endpoints(host, port, metrics_host, metrics_port, setting=option),

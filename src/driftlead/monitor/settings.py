@@ -181,9 +181,11 @@ class MonitorSettings:
 
     def for_rows(self, profile: ReferenceProfile) -> MonitorSettings:
         """Return the settings of the detectors of served rows: labels, where watched, share the budget."""
-        if profile.quality is None:
-            return self
-        return replace(self, false_alarm_every=self.false_alarm_every / (1.0 - LABELS_SHARE))
+        return replace(self, false_alarm_every=self.false_alarm_every / _rows_share(profile))
+
+    def with_rows_budget(self, profile: ReferenceProfile, false_alarm_every: float) -> MonitorSettings:
+        """Return settings whose detectors of served rows have this budget: the inverse of `for_rows`."""
+        return replace(self, false_alarm_every=false_alarm_every * _rows_share(profile))
 
     def for_labels(self) -> MonitorSettings:
         """Return the settings of the detectors of labelled rows: errors that become more."""
@@ -193,3 +195,7 @@ class MonitorSettings:
             detectors=("page_hinkley",),
             direction="up",
         )
+
+
+def _rows_share(profile: ReferenceProfile) -> float:
+    return 1.0 if profile.quality is None else 1.0 - LABELS_SHARE
