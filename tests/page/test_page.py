@@ -372,3 +372,16 @@ def test_a_report_draws_every_figure_on_a_phone_too_and_asks_nobody(visit, make_
     expect(page.locator(".figure .main-svg:first-child")).to_have_count(figures.count())
     assert figures.count() > 4  # ranking, timeline, two of each signal that drifted, quality
     assert page.evaluate("document.documentElement.scrollWidth") == 390
+    # No title is cut off, names leave the heat map room, and tables are read without moving them.
+    edges = "(all) => all.map((each) => each.getBoundingClientRect()).map(({ left, right }) => [left, right])"
+    for left, right in page.locator(".figure .gtitle, td:not(:empty)").evaluate_all(edges):
+        assert 0 <= left < right <= 390
+    left, right = page.locator(".heatmaplayer image").evaluate_all(edges)[0]
+    assert right - left > 100
+    told = page.locator("td[data-head='first alarm']").first.evaluate(
+        "(cell) => getComputedStyle(cell, '::before').content"
+    )
+    assert told == '"first alarm"'
+    expect(page.locator("th").first).to_be_hidden()
+    page.set_viewport_size({"width": 1000, "height": 800})
+    expect(page.locator("th").first).to_be_visible()

@@ -114,10 +114,14 @@ def _facts(rows: Sequence[tuple[str, str]]) -> str:
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], otherwise: str) -> str:
     if not rows:
         return f"<p>{html.escape(otherwise)}</p>"
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in heads)
+    names = [html.escape(name) for name in heads]
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
     body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+        "<tr>"
+        + "".join(
+            f'<td data-head="{name}">{html.escape(cell)}</td>' for name, cell in zip(names, row, strict=True)
+        )
+        + "</tr>"
+        for row in rows
     )
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    # One that is wider than a phone moves by itself, not the page.
-    return f'<div class="table" tabindex="0">{table}</div>'
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
