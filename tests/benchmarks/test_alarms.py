@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from benchmarks import false_alarms, own_detectors, peer_alarms
+from benchmarks import false_alarms, missing_values, own_detectors, peer_alarms
 
 
 def test_successive_windows_are_compared_with_the_first_thousand_rows():
@@ -48,3 +48,10 @@ def test_thresholds_of_unknown_tests_are_held_against_the_tables(capsys, monkeyp
     monkeypatch.setattr("driftlead.calibration.pricing._ROWS_PER_SIGNAL", (200_000, 200_000))
     own_detectors.main()
     assert 0.8 < float(re.search(r"1,000 ([\d.]+),", capsys.readouterr().out)[1]) < 1.25
+
+
+def test_missing_values_leave_the_budget_as_it_is(capsys):
+    missing_values.measure(0.05, references=15)
+    said = capsys.readouterr().out
+    assert 0.7 < float(re.search(r"5% missing: ([\d.]+)±", said)[1]) < 1.25  # 150 alarms: ±8 %
+    assert "missing_rate" not in said

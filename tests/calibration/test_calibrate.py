@@ -195,6 +195,18 @@ def test_a_calibration_of_the_first_version_loads_but_serves_no_monitor():
         first.require(profile, 1e6, tests)
 
 
+def test_a_calibration_is_of_one_reference_not_of_another_as_long():
+    rng = np.random.default_rng(3)
+    profile, other = (profile_of(rng.normal(size=(1_000, 1))) for _ in range(2))
+    tests = [incremental_ks(50)]
+    calibration = calibrate(profile, detectors=tests)
+    calibration.require(ReferenceProfile.from_state(profile.to_state()), 1e6, tests)
+    with pytest.raises(ReferenceMismatchError, match="for other reference values: calibrate anew"):
+        calibration.require(other, 1e6, tests)
+    kept = {key: value for key, value in calibration.to_state().items() if key != "reference"}
+    Calibration.from_state(kept | {"version": 2}).require(other, 1e6, tests)  # which kept no digest
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -285,6 +297,13 @@ def test_a_window_too_short_for_dependent_rows_is_named(window, monkeypatch):
         )
 
 
+def test_a_column_that_identifies_rows_is_named():
+    rows = np.stack([np.arange(300.0), np.arange(300.0) % 5], axis=1)
+    profile = profile_of(rows, ["categorical", "categorical"])
+    said = calibrate(profile, detectors=[incremental_ks(50)]).report()
+    assert "1 of 2 signals have a category for every other value or more (s0): what identifies" in said
+
+
 def test_few_rows_are_not_taken_for_correlated_signals():
     rng = np.random.default_rng(1)
     for _ in range(20):
@@ -328,6 +347,12 @@ def test_signals_with_equal_numbers_share_a_line_and_long_tables_are_cut():
         ),
         ("calibrate", ["--false-alarm-every", "30 days"], "--rows-per-second must be given and above 0"),
         ("calibrate", ["--columns", "a,c"], "has no column 'c': its columns are a, b"),
+        (
+            "calibrate",
+            ["-o", "no/such.state"],
+            "--output must be a file in a folder that exists, got 'no/such",
+        ),
+        ("profile", ["-o", "no/such.state"], "--output must be a file in a folder that exists, got 'no/such"),
     ],
 )
 def test_the_command_line_names_option_rule_and_value(tmp_path, command, options, message):

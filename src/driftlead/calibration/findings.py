@@ -19,6 +19,7 @@ _ENOUGH_WINDOWS, _FEWEST_WINDOWS = 20, 2
 _ENOUGH_ROWS = 5_000
 _SHORTEST_BUDGET = 4  # windows
 _ENOUGH_INDEPENDENT = 25
+_IDENTIFIER = 0.5  # categories per value, from which on they hardly recur
 _RAREST_SEEN = 100_000  # rows per alarm of one signal, of which a simulation sees enough
 
 
@@ -55,6 +56,17 @@ def findings(
         yield (
             f"{len(longest)} signals have the longest memory that is looked for,"
             f" {autoregression.MAX_ORDER} lags ({names[longest[0]]}): a season or a trend would not be seen"
+        )
+    unique = [
+        j
+        for j, model in enumerate(models)
+        if model.categories is not None and len(model.categories) > max(_IDENTIFIER * model.n, 20)
+    ]
+    if unique:
+        first = unique[0]
+        yield (
+            f"{len(unique)} of {len(models)} signals have a category for every other value or more"
+            f" ({names[first]}): what identifies rows says nothing of drift, leave it out"
         )
     for spec in specs:
         yield from _of_spec(spec, names, pairs, models, budget)

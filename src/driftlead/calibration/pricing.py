@@ -18,7 +18,7 @@ from driftlead.calibration.budget import rows_per_false_alarm
 from driftlead.calibration.correlated import Correlated
 from driftlead.calibration.findings import findings
 from driftlead.calibration.laws import Law
-from driftlead.calibration.result import Calibration, Pair
+from driftlead.calibration.result import Calibration, Pair, digest_of
 from driftlead.calibration.simulation import SignalModel, simulate_laws
 from driftlead.calibration.specs import DetectorSpec
 from driftlead.calibration.watched import Progress, Watched
@@ -137,6 +137,7 @@ def calibrate(
         model_hash=profile.model_hash,
         n_signals=profile.n_signals,
         parameters={spec.name: spec.parameters for spec in chosen},
+        reference=digest_of(profile),
     )
 
 

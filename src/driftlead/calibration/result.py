@@ -15,12 +15,13 @@ from driftlead import state
 from driftlead.calibration import report
 from driftlead.calibration.specs import DetectorSpec
 from driftlead.errors import InvalidParameterError, ReferenceMismatchError, StateError
+from driftlead.ranks import SortedReference
 from driftlead.reference import ReferenceProfile
 
-__all__ = ["Calibration", "Pair"]
+__all__ = ["Calibration", "Pair", "digest_of"]
 
 _KIND = "calibration"
-_VERSION = 2  # since 2: parameters
+_VERSION = 3  # since 2: parameters; since 3: reference
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ class Calibration:
         Number of signals in that profile.
     parameters : mapping of str to mapping
         Per detector, the parameters that its thresholds depend on.
+    reference : str
+        Digest of that profile's samples; empty where a version that kept none made this.
     """
 
     false_alarm_every: float
@@ -90,6 +93,7 @@ class Calibration:
     model_hash: str
     n_signals: int
     parameters: Mapping[str, Mapping[str, Any]]
+    reference: str
 
     def _of(self, detector: str) -> list[Pair]:
         found = [pair for pair in self.pairs if pair.detector == detector]
@@ -174,6 +178,8 @@ class Calibration:
                 and len(profile.samples[pair.column]) == pair.n
             ):
                 yield f"the calibration is for {pair.n} values of {pair.signal} in column {pair.column}"
+        if self.reference and self.reference != digest_of(profile):
+            yield "the calibration is for other reference values"
 
     def report(self, rows: int | None = None) -> str:
         """Return what was done for every signal, as plain text.
@@ -197,6 +203,7 @@ class Calibration:
             "model_hash": self.model_hash,
             "n_signals": self.n_signals,
             "parameters": {name: dict(values) for name, values in self.parameters.items()},
+            "reference": self.reference,
             "signals": [pair.signal for pair in self.pairs],
             "detectors": [pair.detector for pair in self.pairs],
             "columns": np.array([pair.column for pair in self.pairs], dtype=np.int64),
@@ -261,8 +268,14 @@ class Calibration:
                 model_hash=str(state["model_hash"]),
                 n_signals=int(state["n_signals"]),
                 parameters={} if version < 2 else state["parameters"],
+                reference="" if version < 3 else str(state["reference"]),
             )
         except StateError:
             raise
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise StateError(f"the calibration is unreadable: {error}") from error
+
+
+def digest_of(profile: ReferenceProfile) -> str:
+    """Return what tells a profile's samples from those of any other."""
+    return SortedReference(profile.samples).digest()

@@ -23,6 +23,7 @@ __all__ = [
     "load_profile",
     "load_settings",
     "open_columns",
+    "require_folder",
     "take_profile",
 ]
 
@@ -82,6 +83,18 @@ def take_profile(path: Path, columns: Sequence[str] | None, progress: Progress) 
     if columns is not None and list(columns) != names:
         raise InvalidDataError(f"{path} is a profile of {', '.join(names)}; leave --columns out")
     return profile
+
+
+def require_folder(output: Path) -> None:
+    """Refuse a file that cannot be written before the work that it shall keep, not after.
+
+    Raises
+    ------
+    InvalidParameterError
+        Its folder does not exist, or it is one itself.
+    """
+    if not output.parent.is_dir() or output.is_dir():
+        raise InvalidParameterError("--output", "a file in a folder that exists", str(output))
 
 
 def open_columns(path: Path, profile: ReferenceProfile) -> Table:
