@@ -88,6 +88,32 @@ def test_autocorrelated_data():
         assert 0.75 < count / (8 * 16 * rows / budget) < 1.3  # 1 280 alarms, 128 references: ±6 %
 
 
+def test_nine_references_in_ten_are_within_a_guaranteed_budget():
+    n, columns, rows = 1_000, 40, 200_000
+    levels = {
+        guarantee: (
+            thresholds.page_hinkley(BUDGET, n, 0.25, "both", guarantee),
+            thresholds.incremental_ks(BUDGET, n, WINDOW, guarantee),
+        )
+        for guarantee in (None, 0.9)
+    }
+    rng, within = np.random.default_rng(41), dict.fromkeys(levels, 0)
+    for _ in range(2):
+        located = SortedReference(rng.random((n, columns)))
+        slots = located.locate(rng.random((rows + WINDOW, columns)))
+        for guarantee, (change, distance) in levels.items():
+            alarm = PageHinkley(located, threshold=change).update_located(slots).alarm[WINDOW:]
+            within[guarantee] += int((alarm.sum(axis=0) <= rows / BUDGET).sum())
+            path = IncrementalKS(located, WINDOW, threshold=distance).update_located(slots).statistic
+            counts = np.zeros((columns, 1), dtype=np.int64)
+            level = np.full((columns, 1), distance)
+            excursions(np.ascontiguousarray(path.T), level, WINDOW, WINDOW, counts)
+            within[guarantee] += int((counts <= rows / BUDGET).sum())
+    shares = {guarantee: count / (4 * columns) for guarantee, count in within.items()}
+    assert 0.4 < shares[None] < 0.72  # 160 references: ±4 %
+    assert 0.8 < shares[0.9] < 0.98  # ±2.4 %
+
+
 def episodes_of(calibration, specs, draw, turns, rows):
     """Episodes of all tests over fresh references, and those of the budget."""
     episodes = 0
