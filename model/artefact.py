@@ -6,11 +6,9 @@ The file is a plain dictionary of tensors, numbers and strings written by `torch
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import json
-import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -163,10 +161,7 @@ def require_writable(path: Path) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not path.is_file():
-            raise OSError(errno.EINVAL, "not a regular file")
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
-            pass
+        state.require_writable(path)
     except OSError as error:
         raise ArtefactError(f"{path} cannot be written ({error.strerror}); choose another output") from None
 

@@ -13,6 +13,7 @@ import json
 import os
 import secrets
 import shutil
+import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +23,7 @@ import numpy as np
 
 from driftlead.errors import StateError
 
-__all__ = ["from_bytes", "load", "save", "to_bytes", "write"]
+__all__ = ["from_bytes", "load", "require_writable", "save", "to_bytes", "write"]
 
 _FORMAT = "driftlead-state-1"
 _HEADER = "header.json"
@@ -102,9 +103,7 @@ def write(path: str | os.PathLike[str], data: bytes | memoryview, *, private: bo
     b'all is well'
     """
     target = Path(path)
-    replaced = target.exists()
-    if replaced and not target.is_file():  # it would itself be replaced
-        raise OSError(errno.EINVAL, "not a regular file", str(target))
+    replaced = _is_replaced(target)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
     mode = 0o600 if private else 0o666  # less what the umask takes; a file of `tempfile` is always private
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -119,6 +118,29 @@ def write(path: str | os.PathLike[str], data: bytes | memoryview, *, private: bo
     finally:
         temporary.unlink(missing_ok=True)
     _sync_folder(target.parent)
+
+
+def require_writable(path: str | os.PathLike[str]) -> None:
+    """Find out whether `write` could write there, before the work whose outcome it shall keep.
+
+    Raises
+    ------
+    OSError
+        It could not.
+    """
+    target = Path(path)
+    _is_replaced(target)
+    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}."):
+        pass
+
+
+def _is_replaced(target: Path) -> bool:
+    """Whether there is a file already; what is there and none would itself be replaced."""
+    if not target.exists():
+        return False
+    if not target.is_file():
+        raise OSError(errno.EINVAL, "not a regular file", str(target))
+    return True
 
 
 def load(path: str | os.PathLike[str], kind: str) -> tuple[int, dict[str, Any]]:

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from benchmarks import false_alarms, missing_values, own_detectors, peer_alarms
+from benchmarks import delays, missing_values, own_detectors, peer_alarms
 
 
 def test_successive_windows_are_compared_with_the_first_thousand_rows():
@@ -34,8 +34,8 @@ def test_the_peers_delays_stand_beside_their_false_alarms(capsys, monkeypatch):
 
 
 def test_our_delays_are_measured_against_the_oracle(capsys, monkeypatch):
-    monkeypatch.setattr(false_alarms, "oracle_threshold", lambda *_: 5.0)
-    false_alarms.delay(n=500, budget=1_000, runs=40, wait=200)
+    monkeypatch.setattr(delays, "oracle_threshold", lambda *_: 5.0)
+    delays.delay(n=500, budget=1_000, runs=40, wait=200)
     for line in capsys.readouterr().out.splitlines()[2:]:
         oracle, *ours = (float(each) for each in re.findall(r"(?:oracle|hinkley|ks|nmddm) ([\d.]+)", line))
         assert len(ours) == 3

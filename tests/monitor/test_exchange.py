@@ -134,7 +134,7 @@ def test_what_fails_with_other_replicas_keeps_no_label_waiting(replicas, monkeyp
     written(asked)
     asked._tidy()
     assert asked.snapshot().labels.outcomes["matched"] == 1
-    assert asked.snapshot().errors["storage"] == 1
+    assert asked.snapshot().errors["rebaseline"] == 1
 
 
 def test_a_store_that_lost_a_reference_is_told_it_again(replicas):

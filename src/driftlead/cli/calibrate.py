@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from driftlead.cli.addresses import RowsPerSecond
+from driftlead.cli.options import RowsPerSecond
 from driftlead.cli.progress import progress_bar
 
 __all__ = ["EPILOG", "calibrate"]
@@ -65,12 +65,12 @@ def calibrate(
     import numpy as np
 
     from driftlead import calibration as budget
-    from driftlead.cli.reference import batches, is_table, open_columns, require_folder, take_profile
+    from driftlead.cli.reference import batches, is_table, open_columns, require_output, take_profile
     from driftlead.monitor import MonitorSettings
     from driftlead.monitor.watch import detector_specs
 
     if output is not None:
-        require_folder(output)
+        require_output(output)
     settings = MonitorSettings(
         false_alarm_every=budget.rows_per_false_alarm(false_alarm_every, rows_per_second),
         guarantee=guarantee,

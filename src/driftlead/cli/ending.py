@@ -13,7 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from driftlead.cli.addresses import option
+from driftlead.cli.options import option
 from driftlead.errors import DriftleadError, InvalidParameterError
 
 __all__ = ["CONTROL_C", "FAILED", "PIPE_CLOSED", "Commands", "ending_well"]

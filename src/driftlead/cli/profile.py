@@ -52,12 +52,12 @@ def profile(
     seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
 ) -> None:
     """Take the reference that live rows are compared with."""
-    from driftlead.cli.reference import require_folder
+    from driftlead.cli.reference import require_output
     from driftlead.reference import ReferenceProfile
     from driftlead.reference.tables import open_table
     from driftlead.service.loading import load_predictor
 
-    require_folder(output)
+    require_output(output)
     chosen = columns.split(",") if columns else None
     with progress_bar() as bar:
         if model is None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from driftlead import state
 from driftlead.calibration import Calibration, rows_per_false_alarm
 from driftlead.errors import InvalidDataError, InvalidParameterError, ReferenceMismatchError
 from driftlead.monitor import MonitorSettings
@@ -23,7 +24,7 @@ __all__ = [
     "load_profile",
     "load_settings",
     "open_columns",
-    "require_folder",
+    "require_output",
     "take_profile",
 ]
 
@@ -85,16 +86,19 @@ def take_profile(path: Path, columns: Sequence[str] | None, progress: Progress) 
     return profile
 
 
-def require_folder(output: Path) -> None:
+def require_output(output: Path) -> None:
     """Refuse a file that cannot be written before the work that it shall keep, not after.
 
     Raises
     ------
     InvalidParameterError
-        Its folder does not exist, or it is one itself.
+        Its folder does not exist, or it is one itself, or may not be written.
     """
-    if not output.parent.is_dir() or output.is_dir():
-        raise InvalidParameterError("--output", "a file in a folder that exists", str(output))
+    try:
+        state.require_writable(output)
+    except OSError as error:
+        rule = f"a file that can be written ({error.strerror})"
+        raise InvalidParameterError("--output", rule, str(output)) from None
 
 
 def open_columns(path: Path, profile: ReferenceProfile) -> Table:

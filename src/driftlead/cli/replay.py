@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from driftlead.cli.addresses import Budget, Calibration, RowsPerSecond, Window
+from driftlead.cli.options import Budget, Calibration, RowsPerSecond, Window
 from driftlead.cli.progress import progress_bar
 
 __all__ = ["EPILOG", "Format", "replay"]

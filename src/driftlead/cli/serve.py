@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from driftlead.cli.addresses import (
+from driftlead.cli.options import (
     ApiKey,
     Budget,
     Calibration,

@@ -23,7 +23,7 @@ from driftlead.monitor.history import History, HistorySamples
 from driftlead.monitor.missing import MissingWatch
 from driftlead.monitor.settings import MonitorSettings
 from driftlead.monitor.snapshot import Alarm, DetectorSnapshot
-from driftlead.monitor.watch import build_watches
+from driftlead.monitor.watch import Detected, build_watches
 from driftlead.ranks import SortedReference
 from driftlead.reference import ReferenceProfile
 
@@ -115,14 +115,13 @@ class Detection:
             self._on_error("bins")
         alarms: list[Alarm] = []
         activity: list[Activity] = []
-        tests = [
-            (watch.name, functools.partial(watch.detect, slots, self.rows, observed_at))
-            for watch in self.watches
+        tests: list[tuple[str, Callable[[int, NDArray[np.float64]], Detected | None]]] = [
+            *((watch.name, functools.partial(watch.detect, slots)) for watch in self.watches),
+            (self.missing.name, functools.partial(self.missing.detect, rows, lambda: self.recent()[0])),
         ]
-        missing = functools.partial(self.missing.detect, rows, lambda: self.recent()[0], self.rows)
-        for name, detect in (*tests, (self.missing.name, functools.partial(missing, observed_at))):
+        for name, detect in tests:
             try:
-                found = detect()
+                found = detect(self.rows, observed_at)
             except Exception:
                 self._on_error(name)
                 continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
@@ -113,8 +113,8 @@ class Feedback:
 
     def add(
         self, ids: Sequence[str], labels: ArrayLike, now: float
-    ) -> tuple[FeedbackOutcome, list[EpisodeEvent]]:
-        """Take labels; once this returns they are kept.
+    ) -> Iterator[tuple[FeedbackOutcome, list[EpisodeEvent]]]:
+        """Take labels, piece by piece: those of every piece that is yielded are kept.
 
         Parameters
         ----------
@@ -133,12 +133,9 @@ class Feedback:
             The store does not take labels now; nothing has been kept then, unless it is ``uncertain``.
         """
         names, values = checked_labels(ids, labels, self.reference)
-        if not names:
-            return FeedbackOutcome(), []
         if self._recorder.holds(names):
             # Labelled at once: their predictions are still on their way to the store.
             self._recorder.flush()
-        outcome, events = FeedbackOutcome(), []
         for start in range(0, len(names), _AT_ONCE):
             some = slice(start, start + _AT_ONCE)
             try:
@@ -147,10 +144,10 @@ class Feedback:
                 # What came before is kept, and a duplicate when it is sent again.
                 error.uncertain |= start > 0
                 raise
-            outcome += self._count(joined, now)
+            outcome = self._count(joined, now)
             with self._lock:
-                events += self._measure(joined, now)
-        return outcome, events
+                events = self._measure(joined, now)
+            yield outcome, events
 
     def _count(self, joined: JoinedLabels, now: float) -> FeedbackOutcome:
         self._recorder.count_damaged(joined.damaged)

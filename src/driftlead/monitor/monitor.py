@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from driftlead.calibration import Calibration
-from driftlead.errors import InvalidDataError, InvalidParameterError, StateError, StorageError
+from driftlead.errors import InvalidParameterError, StateError, StorageError
 from driftlead.monitor.baseline import Baseline, Collection
 from driftlead.monitor.callbacks import Callback
 from driftlead.monitor.counts import Counts
@@ -28,7 +28,7 @@ from driftlead.monitor.pruner import Pruner
 from driftlead.monitor.recorder import Recorder
 from driftlead.monitor.records import Store
 from driftlead.monitor.row_queue import QueuedRows, RowQueue
-from driftlead.monitor.served import checked_rows, checked_scores, checked_times, shape_rule
+from driftlead.monitor.served import checked_rows, checked_scores, checked_times
 from driftlead.monitor.settings import MonitorSettings
 from driftlead.monitor.snapshot import MonitorSnapshot
 from driftlead.monitor.state_folder import StateFolder
@@ -266,9 +266,7 @@ class Monitor:
             What was predicted: class probabilities, or a single column of predicted values. Not copied.
         """
         try:
-            batch = rows if isinstance(rows, SignalRows) else checked_rows(rows, self.profile.n_signals)
-            if batch.shape[1] != self.profile.n_signals:
-                raise InvalidDataError(shape_rule(batch.shape, self.profile.n_signals))
+            batch = checked_rows(rows, self.profile.n_signals)
             n = len(batch)
             # Without rows a batch takes no room, so no number of them would ever fill the queue.
             if n == 0:
@@ -303,9 +301,7 @@ class Monitor:
         InvalidDataError
             When the rows are no numbers or do not have one column per signal, or a time or a score is none.
         """
-        batch = (
-            join_rows([rows]) if isinstance(rows, SignalRows) else checked_rows(rows, self.profile.n_signals)
-        )
+        batch = join_rows([checked_rows(rows, self.profile.n_signals)])
         times = checked_times(self._clock() if observed_at is None else observed_at, len(batch))
         if ids is not None and len(batch):
             self._recorder.offer(ids, checked_scores(scores), float(times[-1]))
@@ -349,8 +345,10 @@ class Monitor:
         >>> monitor.feedback(["r1"], [1])
         FeedbackOutcome(matched=0, late=0, duplicate=1, unmatched=0)
         """
-        outcome, events = self._feedback.add(ids, labels, self._clock())
-        self._log.call(events)
+        outcome = FeedbackOutcome()
+        for some, events in self._feedback.add(ids, labels, self._clock()):
+            outcome += some
+            self._log.call(events)
         return outcome
 
     # --- episodes ------------------------------------------------------------------------------------
@@ -690,18 +688,22 @@ class Monitor:
 
     def _tidy(self) -> None:
         """Hear from other replicas, join labels that came before their predictions, remove what is old."""
-        for step in (self._close_lost, self._hear, self._exchange.run, self._join_waiting, self._pruner.run):
+        for place, step in (
+            ("history", self._extend_quality_history),
+            ("episodes", self._close_lost),
+            ("episodes", self._hear),
+            ("rebaseline", self._exchange.run),
+            ("quality", self._join_waiting),
+            ("storage", self._pruner.run),
+        ):
             try:
                 step()
             except StorageError:
                 self._counts.error("storage")
                 break  # each of the others would wait for the same database
             except Exception:
-                self._counts.error("storage")
-        try:
-            self._extend_quality_history()
-        except Exception:
-            self._counts.error("history")
+                # One that fails must not keep the others from their turn: labels would wait for ever.
+                self._counts.error(place)
 
     def _close_lost(self) -> None:
         if not self._lost_closed:

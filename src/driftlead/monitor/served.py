@@ -6,26 +6,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from driftlead.errors import InvalidDataError
+from driftlead.signals import SignalRows
 
-__all__ = ["checked_rows", "checked_scores", "checked_times", "shape_rule"]
+__all__ = ["checked_rows", "checked_scores", "checked_times"]
 
 _LATEST = 253_402_300_800.0  # the year 10000, beyond which times cannot be written
 
 
-def checked_rows(rows: ArrayLike, n_signals: int) -> NDArray[np.float64]:
-    """Return rows as a new table of numbers; raises `InvalidDataError`."""
+def checked_rows(rows: ArrayLike | SignalRows, n_signals: int) -> NDArray[np.float64] | SignalRows:
+    """Return rows as a new table of numbers, or as they are to be computed; raises `InvalidDataError`."""
     try:
-        batch = np.array(rows, dtype=np.float64, order="C")
+        batch = rows if isinstance(rows, SignalRows) else np.array(rows, dtype=np.float64, order="C")
     except (TypeError, ValueError, OverflowError) as error:
         raise InvalidDataError(f"rows must be a table of numbers: {error}") from None
-    if batch.ndim != 2 or batch.shape[1] != n_signals:
-        raise InvalidDataError(shape_rule(batch.shape, n_signals))
+    if len(batch.shape) != 2 or batch.shape[1] != n_signals:
+        raise InvalidDataError(f"rows must have shape (rows, {n_signals}), got {batch.shape}")
     return batch
-
-
-def shape_rule(shape: tuple[int, ...], n_signals: int) -> str:
-    """Say what shape rows must have."""
-    return f"rows must have shape (rows, {n_signals}), got {shape}"
 
 
 def checked_times(given: ArrayLike, rows: int) -> NDArray[np.float64]:

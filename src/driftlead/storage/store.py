@@ -155,7 +155,6 @@ class SqlStore:
         What was said of it first stands: another replica may have noted it.
         """
         check_id("id", episode.id)
-        episodes.to_json("document", episode.document)
         messages = [(target, episodes.to_json("body", body)) for target, body in notify]
 
         def save(connection: Connection, model: int) -> None:
