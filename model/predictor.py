@@ -38,6 +38,8 @@ class TorchPredictor:
         ``probabilities``, FP32 of shape (rows, n_classes), and ``label``, INT64 of shape (rows,).
     allows_missing : bool
         Whether rows may hold NaN.
+    any_thread : bool
+        True: PyTorch on a CPU does not mind which thread asks it.
     signals : tuple of Signal
         Every feature, mean and deviation of every chosen layer, the confidence, entropy and class predicted.
 
@@ -48,6 +50,7 @@ class TorchPredictor:
     """
 
     platform = "pytorch"
+    any_thread = True
 
     def __init__(self, artefact: Artefact, *, watched: bool = True) -> None:
         self.name = artefact.name

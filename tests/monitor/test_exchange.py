@@ -126,6 +126,19 @@ def test_of_two_references_the_one_that_was_asked_for_last_stands(replicas):
     assert one.snapshot().reference_mean[0] == two.snapshot().reference_mean[0] > 4.0
 
 
+def test_a_reference_that_was_asked_for_before_the_one_that_holds_comes_too_late(replicas):
+    one, two = replicas
+    for monitor in replicas:
+        monitor.rebaseline(200, by="mia")
+        monitor.process(draw(np.random.default_rng(2), 200, shift=5.0))
+        wait_until(lambda monitor=monitor: monitor.snapshot().collecting is None)
+        time.sleep(0.002)
+    # As when it was on its way from the store while the later one was made here.
+    profile = two.profile
+    two._adopt_rows(*one._baseline.shared())
+    assert two.profile is profile
+
+
 def test_what_fails_with_other_replicas_keeps_no_label_waiting(replicas, monkeypatch):
     asked, _ = replicas
     monkeypatch.setattr(asked.store, "reference_name", lambda kind: 1 / 0)

@@ -40,6 +40,8 @@ def test_an_episode_changes_but_what_happened_stays(make_store):
     other.save_episode(dataclasses.replace(episode, acknowledged_at=5.0))
     one.save_episode(dataclasses.replace(episode, resolved_at=7.0, document={"more": 1}))
     assert one.episode("e") == opened("e", 1.0, resolved_at=7.0, acknowledged_at=5.0, document={"more": 1})
+    other.save_episode(dataclasses.replace(episode, acknowledged_at=8.0, resolved_at=9.0))
+    assert (one.episode("e").acknowledged_at, one.episode("e").resolved_at) == (5.0, 7.0)
 
 
 def test_models_keep_their_episodes_apart(make_store):

@@ -45,6 +45,8 @@ class ArrayPredictor:
         One per value of a row, in row-major order; ``x0``, ``x1``, … by default.
     allows_missing : bool
         Whether rows may hold NaN.
+    any_thread : bool
+        Whether the function may be called in any thread, one call at a time; see `Predictor.predict`.
 
     Raises
     ------
@@ -74,6 +76,7 @@ class ArrayPredictor:
         platform: str = "python",
         feature_names: Sequence[str] | None = None,
         allows_missing: bool = False,
+        any_thread: bool = False,
     ) -> None:
         width = prod(row_shape)
         names = [f"x{number}" for number in range(width)] if feature_names is None else list(feature_names)
@@ -81,6 +84,7 @@ class ArrayPredictor:
             raise InvalidParameterError("feature_names", f"one for each of {width} features", len(names))
         self.name, self.version, self.platform = name, version, platform
         self.allows_missing = allows_missing
+        self.any_thread = any_thread
         self._function = function
         self.inputs = (TensorSpec("input", "FP32", (-1, *row_shape)),)
         try:

@@ -1,7 +1,11 @@
-"""Inference in one thread of its own: decode, predict, encode, and hand the signals to the monitor.
+"""Inference, one request at a time: decode, predict, encode, and hand the signals to the monitor.
 
-One thread, because a model's forward pass uses all cores by itself, because hooks on a module must not
+One at a time, because a model's forward pass uses all cores by itself, because hooks on a module must not
 meet two batches at once, and because then the monitor sees rows in the order in which they were answered.
+
+In a thread of its own, so that whoever asks for the service's health never waits for a model. Where answers are
+brief, though, waking that thread takes longer than they do, and it and the event loop take the interpreter
+from each other at every operation of the model: then the event loop answers by itself.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -76,8 +81,35 @@ class Call(Protocol):
         ...
 
 
+# An answer is brief if nobody who waits for the event loop minds. One that takes as long as a health check
+# may wait makes all of the next go to the thread, whatever those before it took.
+_BRIEF_SECONDS, _LONG_SECONDS = 0.002, 0.05
+_BRIEF_BYTES = 32_768
+_MEMORY = 32  # answers
+_MOST_SLOW = 1 / 16
+
+
+class _Pace:
+    """Whether answers have lately been brief, but for a few; until there are many, they have not."""
+
+    def __init__(self) -> None:
+        self._slow = 1.0
+
+    @property
+    def brief(self) -> bool:
+        return self._slow < _MOST_SLOW
+
+    def count(self, seconds: float) -> None:
+        if seconds > _LONG_SECONDS:
+            self._slow = 1.0
+        else:
+            self._slow += ((seconds > _BRIEF_SECONDS) - self._slow) / _MEMORY
+
+
 class InferenceWorker:
-    """A predictor behind its one thread.
+    """A predictor, asked by one request at a time: in a thread, or on the event loop while answers are brief.
+
+    Only a predictor whose ``any_thread`` is true is ever asked on the event loop.
 
     Parameters
     ----------
@@ -99,11 +131,15 @@ class InferenceWorker:
         self._metrics = metrics
         self._max_rows = max_rows
         self._takes_parameters = "parameters" in inspect.signature(predictor.predict).parameters
+        self._any_thread = getattr(predictor, "any_thread", False)
+        self._pace = _Pace()
+        self._turn = threading.Lock()
+        self._waiting = 0
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="driftlead-inference")
         self.open = True
 
-    async def infer(self, call: Call, exchange: Exchange) -> Encoded:
-        """Answer one request; waits for the thread, not for its own turn on the event loop.
+    async def infer(self, call: Call, exchange: Exchange, body_bytes: int) -> Encoded:
+        """Answer one request, whose body has ``body_bytes``.
 
         Raises
         ------
@@ -112,15 +148,37 @@ class InferenceWorker:
         """
         if not self.open:
             raise RequestError(503, "the service is shutting down", {"Retry-After": "1"})
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, call, exchange)
+        brief = self._any_thread and self._pace.brief and body_bytes <= _BRIEF_BYTES
+        # A request whose client left may still be in the thread, though nobody waits for it.
+        if brief and not self._waiting and self._turn.acquire(blocking=False):
+            try:
+                return self._answer(call, exchange)
+            finally:
+                self._turn.release()
+        self._waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._thread, self._answer_in_turn, call, exchange)
+        finally:
+            self._waiting -= 1
 
     def close(self) -> None:
         """Finish what was accepted, then end the thread."""
         self.open = False
         self._thread.shutdown(wait=True)
 
+    def _answer_in_turn(self, call: Call, exchange: Exchange) -> Encoded:
+        with self._turn:
+            return self._answer(call, exchange)
+
     def _answer(self, call: Call, exchange: Exchange) -> Encoded:
         started = perf_counter()
+        try:
+            return self._answered(call, exchange, started)
+        finally:
+            self._pace.count(perf_counter() - started)
+
+    def _answered(self, call: Call, exchange: Exchange, started: float) -> Encoded:
         batch = call.read(self._predictor, self._max_rows, exchange)
         decoded = perf_counter()
         try:

@@ -86,6 +86,7 @@ def load_predictor(
         version=version,
         platform=platform,
         feature_names=feature_names,
+        any_thread=platform == "pytorch",
     )
 
 

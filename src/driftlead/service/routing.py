@@ -87,7 +87,8 @@ class InferenceRoute:
         try:
             require_model(self._predictor, model, version)
             with self._gate.enter():
-                answer = await self._worker.infer(call(await body.read(), request), exchange)
+                content = await body.read()
+                answer = await self._worker.infer(call(content, request), exchange, len(content))
             response = respond(answer)
         except RequestError as error:
             await body.discard()
