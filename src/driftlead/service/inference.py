@@ -17,7 +17,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any, Protocol
 
 import numpy as np
@@ -81,9 +81,11 @@ class Call(Protocol):
         ...
 
 
-# An answer is brief if nobody who waits for the event loop minds. One that takes as long as a health check
-# may wait makes all of the next go to the thread, whatever those before it took.
-_BRIEF_SECONDS, _LONG_SECONDS = 0.002, 0.05
+# An answer is brief if nobody who waits for the event loop minds. What it costs is measured by the processor's
+# time: two threads in each other's way make brief answers seem long, and would stay two for ever.
+_BRIEF_SECONDS, _BRIEF_WAIT_SECONDS = 0.002, 0.01
+# After one that takes as long as a health check may wait, the next go to the thread, whatever came before.
+_LONG_SECONDS = 0.1
 _BRIEF_BYTES = 32_768
 _MEMORY = 32  # answers
 _MOST_SLOW = 1 / 16
@@ -99,11 +101,13 @@ class _Pace:
     def brief(self) -> bool:
         return self._slow < _MOST_SLOW
 
-    def count(self, seconds: float) -> None:
+    def count(self, seconds: float, busy_seconds: float) -> None:
+        """Take note of an answer: what passed from its beginning to its end, and the processor's part of it."""
         if seconds > _LONG_SECONDS:
             self._slow = 1.0
         else:
-            self._slow += ((seconds > _BRIEF_SECONDS) - self._slow) / _MEMORY
+            slow = busy_seconds > _BRIEF_SECONDS or seconds > _BRIEF_WAIT_SECONDS
+            self._slow += (slow - self._slow) / _MEMORY
 
 
 class InferenceWorker:
@@ -172,11 +176,11 @@ class InferenceWorker:
             return self._answer(call, exchange)
 
     def _answer(self, call: Call, exchange: Exchange) -> Encoded:
-        started = perf_counter()
+        started, before = perf_counter(), thread_time()
         try:
             return self._answered(call, exchange, started)
         finally:
-            self._pace.count(perf_counter() - started)
+            self._pace.count(perf_counter() - started, thread_time() - before)
 
     def _answered(self, call: Call, exchange: Exchange, started: float) -> Encoded:
         batch = call.read(self._predictor, self._max_rows, exchange)
