@@ -183,11 +183,18 @@ def test_training_with_gradients_goes_on_undisturbed(network, images):
         output = network(images)
         columns = watched.take()
         # What is kept must not keep the graph of the pass.
-        assert not any(kept.requires_grad for kept, *_ in columns.content.outputs.values())
+        kept = [each for each, *_ in columns.content.outputs.values()]
+        assert not any(isinstance(each, torch.Tensor) and each.requires_grad for each in kept)
         output.sum().backward()
         close(np.asarray(columns)[:, 2:], moments(output))
     for parameter, gradient in zip(network.parameters(), expected, strict=True):
         assert torch.equal(parameter.grad, gradient)
+
+
+def test_a_network_under_vmap_goes_on_and_its_outputs_have_no_columns(network, images):
+    with watch(network, ["0"]) as watched, torch.no_grad():
+        torch.vmap(network)(images[:, None])
+        assert watched.errors == {"0": 0}
 
 
 class Parts(nn.Module):
@@ -423,14 +430,16 @@ class Operations(TorchDispatchMode):
         return operation(*arguments, **(keywords or {}))
 
 
-def test_a_pass_only_copies_outputs(network, images):
-    """Nothing that would wait for a GPU: no copy to the host, no value read."""
+@pytest.mark.parametrize(("dtype", "copies"), [(torch.float32, ["detach", "detach"]), (torch.bfloat16, ["clone", "clone"])])
+def test_a_pass_only_copies_outputs(network, images, dtype, copies):
+    """Nothing that would wait for a GPU: no copy to the host, no value read; of NumPy's types a view."""
+    network, images = network.to(dtype), images.to(dtype)
     with torch.no_grad(), Operations() as bare:
         network(images)
     with watch(network, ["0", "3"]) as watched, torch.no_grad(), Operations() as hooked:
         network(images)
         watched.take()
-    assert sorted(hooked.names) == sorted([*bare.names, "clone", "clone"])
+    assert sorted(hooked.names) == sorted([*bare.names, *copies])
 
 
 @pytest.mark.parametrize("largest", [LARGEST_KEPT, 0])

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,8 +77,36 @@ def watch(module: nn.Module, layers: Sequence[str | Layer]) -> ActivationWatch:
     return ActivationWatch(module, layers)
 
 
-# What was kept of one layer's output: the tensor, whether it is reduced already, and its CUDA stream.
-_Output = tuple[torch.Tensor, bool, Any]
+_CPU = torch.device("cpu")
+
+
+@dataclass(slots=True, eq=False)
+class _Bytes:
+    """A copy of a tensor on the CPU that PyTorch does not know of.
+
+    PyTorch gives the interpreter away whenever it copies a tensor or forgets one, and whoever serves then waits
+    to have it back.
+    """
+
+    data: bytes
+    shape: torch.Size
+    dtype: torch.dtype
+
+    @property
+    def nbytes(self) -> int:
+        return len(self.data)
+
+    @property
+    def device(self) -> torch.device:
+        return _CPU
+
+    @property
+    def is_cuda(self) -> bool:
+        return False
+
+
+# What was kept of one layer's output: the values, whether they are reduced already, and their CUDA stream.
+_Output = tuple[torch.Tensor | _Bytes, bool, Any]
 
 
 class _Pass(NamedTuple):
@@ -159,7 +188,7 @@ class ActivationWatch:
                     "no forward pass went through a watched layer in this thread since the last take(); "
                     "a network compiled before watch() needs torch.compiler.reset() after it"
                 )
-            rows = len(next(iter(outputs.values()))[0]) if outputs else 0
+            rows = next(iter(outputs.values()))[0].shape[0] if outputs else 0
         nbytes = 0
         streams = set()
         for tensor, _, stream in outputs.values():
@@ -257,11 +286,21 @@ class _Recorder(_Hook):
                 tensor = tensor.detach()
             # A copy, because what follows may work in place; it takes a fraction of a reduction's time.
             reduced = tensor.numel() > LARGEST_KEPT
-            kept = self._layer.reduce(tensor) if reduced else tensor.clone()
+            kept = self._layer.reduce(tensor) if reduced else _copy(tensor)
             stream = _current_stream(tensor) if tensor.is_cuda else None
             self._seen.outputs[self._name] = (kept, reduced, stream)
         except Exception:
             self._count_error(self._layer)
+
+
+def _copy(tensor: torch.Tensor) -> torch.Tensor | _Bytes:
+    plain = type(tensor) is torch.Tensor and tensor.is_cpu and tensor.dtype in (torch.float32, torch.float64)
+    if plain and not torch.compiler.is_compiling():
+        try:
+            return _Bytes(tensor.numpy().tobytes(), tensor.shape, tensor.dtype)
+        except RuntimeError:
+            pass  # one that only stands for others, as in torch.vmap
+    return tensor.clone()
 
 
 def _first_tensor(output: Any) -> torch.Tensor:
@@ -316,8 +355,19 @@ def _reduce_together(layer: Layer, passes: Sequence[_Pass]) -> torch.Tensor:
     """Reduce the outputs of several passes at once; raises unless all are there and alike."""
     outputs = [each.outputs[layer.name] for each in passes]
     (reduced,) = {output[1] for output in outputs}
-    tensors = [output[0] for output in outputs]
-    if [tensor.shape[0] for tensor in tensors] != [each.rows for each in passes]:
+    kept = [output[0] for output in outputs]
+    if [each.shape[0] for each in kept] != [each.rows for each in passes]:
         raise InvalidDataError(f"layer {layer.name!r} must have an output for each row of the pass")
-    together = torch.cat(tensors)
+    together = _join(kept)
     return together if reduced else layer.reduce(together)
+
+
+def _join(kept: list[Any]) -> torch.Tensor:
+    """Put values under each other; raises unless they are alike."""
+    if not all(isinstance(each, _Bytes) for each in kept):
+        return torch.cat(kept)
+    ((shape, dtype),) = {(each.shape[1:], each.dtype) for each in kept}
+    rows = sum([each.shape[0] for each in kept])
+    joined = bytearray().join([each.data for each in kept])
+    values = torch.frombuffer(joined, dtype=dtype) if joined else torch.empty(0, dtype=dtype)
+    return values.reshape(rows, *shape)

@@ -9,7 +9,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,21 @@ _log = logging.getLogger(__name__)
 _WRITE_ROWS = 2_000  # in one transaction: others who write wait no longer than for one
 _LONGEST_PAUSE = 30.0
 _PATIENCE = 5.0  # of those who must have written what waits, while another writes
+
+
+class _Offered(NamedTuple):
+    """The predictions of one request, made at one time."""
+
+    ids: Sequence[str]
+    outputs: NDArray[np.float32]
+    made_at: float
+
+    @property
+    def sound(self) -> bool:
+        """Whether a store can keep them."""
+        rows = len(self.ids)
+        shaped = self.outputs.ndim == 2 and len(self.outputs) == rows and not isinstance(self.ids, str)
+        return shaped and all(map(is_id, self.ids))
 
 
 class Recorder:
@@ -71,8 +86,9 @@ class Recorder:
         self._on_error = on_error
         self._before_episodes = before_episodes
         self.after_messages: Callable[[], None] = lambda: None
-        self._waiting: deque[PredictionBatch] = deque()
-        self._waiting_rows = 0
+        self._offered: deque[_Offered] = deque()
+        self._waiting: deque[_Offered] = deque()
+        self._waiting_rows = 0  # of both
         self._waiting_ids: set[str] = set()
         self._episodes: dict[str, EpisodeRecord] = {}
         self._messages: dict[str, list[tuple[str, dict[str, Any]]]] = {}
@@ -87,17 +103,21 @@ class Recorder:
         self._thread: threading.Thread | None = None
 
     def __len__(self) -> int:
-        return self._waiting_rows
+        with self._lock:
+            self._look_at_offered()
+            return self._waiting_rows
 
     @property
     def dropped(self) -> dict[str, int]:
         """Predictions that no label will find, by reason."""
         with self._lock:
+            self._look_at_offered()
             return dict(self._dropped)
 
     def holds(self, ids: Sequence[str]) -> bool:
         """Whether any of these predictions waits here."""
         with self._lock:
+            self._look_at_offered()
             return not self._waiting_ids.isdisjoint(ids)
 
     def count_damaged(self, ids: Sequence[str]) -> None:
@@ -123,22 +143,17 @@ class Recorder:
         made_at : float
             Seconds since the epoch.
         """
-        n = len(ids)
-        sound = scores.ndim == 2 and len(scores) == n and not isinstance(ids, str) and all(map(is_id, ids))
+        n, size = len(ids), scores.nbytes
         with self._lock:
-            if not sound:
-                self._dropped["invalid"] += n
-            elif self._closed:
+            if self._closed:
                 self._dropped["closed"] += n
-            elif (
-                self._waiting_rows + n > self.capacity or self._waiting_bytes + scores.nbytes > self.max_bytes
-            ):
+            elif self._waiting_rows + n > self.capacity or self._waiting_bytes + size > self.max_bytes:
                 self._dropped["buffer_full"] += n
             else:
-                self._waiting.append(PredictionBatch(ids, np.full(n, made_at), scores))
+                # Whoever serves waits for this: what they are is looked at later.
+                self._offered.append(_Offered(ids, scores, made_at))
                 self._waiting_rows += n
-                self._waiting_bytes += scores.nbytes
-                self._waiting_ids.update(ids)
+                self._waiting_bytes += size
 
     def save_episode(self, episode: EpisodeRecord, notify: Sequence[tuple[str, dict[str, Any]]] = ()) -> None:
         """Take an episode to be kept as it now is, and messages about it."""
@@ -191,8 +206,8 @@ class Recorder:
             # What comes meanwhile waits for the next time: traffic faster than the store must not keep this
             # call from returning.
             rows = len(self)
-            while rows > 0 and (batches := self._next_batch()):
-                rows -= sum(map(len, batches))
+            while rows > 0 and (batches := self._next_batches()):
+                rows -= sum(len(batch.ids) for batch in batches)
                 self._write(batches)
         finally:
             self._writing.release()
@@ -213,6 +228,7 @@ class Recorder:
         if self._thread is not None:
             self._thread.join(timeout)
         with self._lock:
+            self._look_at_offered()
             self._dropped["closed"] += self._waiting_rows
             self._waiting.clear()
             self._waiting_ids.clear()
@@ -244,24 +260,39 @@ class Recorder:
         except Exception:
             self._on_error("storage")
 
-    def _next_batch(self) -> list[PredictionBatch]:
-        """Return the batches to write next, all of one width; they stay in the buffer until `_forget`."""
+    def _look_at_offered(self) -> None:
+        """Take over what came since, but for what no store can keep; the lock is held."""
+        while self._offered:
+            batch = self._offered.popleft()
+            if batch.sound:
+                self._waiting.append(batch)
+                self._waiting_ids.update(batch.ids)
+            else:
+                self._dropped["invalid"] += len(batch.ids)
+                self._waiting_rows -= len(batch.ids)
+                self._waiting_bytes -= batch.outputs.nbytes
+
+    def _next_batches(self) -> list[_Offered]:
+        """Return what to write next, all of one width; it stays in the buffer until it is written."""
         with self._lock:
-            chosen: list[PredictionBatch] = []
+            self._look_at_offered()
+            chosen: list[_Offered] = []
             rows = 0
             for batch in self._waiting:
                 if chosen and (
-                    rows + len(batch) > _WRITE_ROWS or batch.outputs.shape[1:] != chosen[0].outputs.shape[1:]
+                    rows + len(batch.ids) > _WRITE_ROWS
+                    or batch.outputs.shape[1:] != chosen[0].outputs.shape[1:]
                 ):
                     break
                 chosen.append(batch)
-                rows += len(batch)
+                rows += len(batch.ids)
             return chosen
 
-    def _write(self, batches: list[PredictionBatch]) -> None:
+    def _write(self, batches: list[_Offered]) -> None:
+        lengths = [len(batch.ids) for batch in batches]
         whole = PredictionBatch(
             [each for batch in batches for each in batch.ids],
-            np.concatenate([batch.made_at for batch in batches]),
+            np.repeat([batch.made_at for batch in batches], lengths),
             np.concatenate([batch.outputs for batch in batches]),
         )
         kept = KeptPredictions()
@@ -282,7 +313,7 @@ class Recorder:
             self._dropped["same_id"] += kept.same_id
             for _ in range(min(len(batches), len(self._waiting))):
                 written = self._waiting.popleft()
-                self._waiting_rows -= len(written)
+                self._waiting_rows -= len(written.ids)
                 self._waiting_bytes -= written.outputs.nbytes
                 self._waiting_ids.difference_update(written.ids)
 

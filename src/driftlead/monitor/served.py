@@ -40,6 +40,8 @@ def checked_times(given: ArrayLike, rows: int) -> NDArray[np.float64]:
 
 def checked_scores(scores: ArrayLike | None) -> NDArray[np.float32]:
     """Return what was predicted as it is kept; without it there is nothing to compare a label with."""
+    if isinstance(scores, np.ndarray) and scores.dtype == np.float32:
+        return scores
     if scores is None:
         return np.empty((0, 1), np.float32)
     try:

@@ -3,9 +3,9 @@
 One at a time, because a model's forward pass uses all cores by itself, because hooks on a module must not
 meet two batches at once, and because then the monitor sees rows in the order in which they were answered.
 
-In a thread of its own, so that whoever asks for the service's health never waits for a model. Where answers are
-brief, though, waking that thread takes longer than they do, and it and the event loop take the interpreter
-from each other at every operation of the model: then the event loop answers by itself.
+In a thread of its own, so that whoever asks for the service's health never waits for a model. Where answers
+are brief, though, waking that thread takes longer than they do, and it and the event loop take the
+interpreter from each other at every operation of the model: then the event loop answers by itself.
 """
 
 from __future__ import annotations
@@ -81,9 +81,9 @@ class Call(Protocol):
         ...
 
 
-# An answer is brief if nobody who waits for the event loop minds. What it costs is measured by the processor's
-# time: two threads in each other's way make brief answers seem long, and would stay two for ever.
-_BRIEF_SECONDS, _BRIEF_WAIT_SECONDS = 0.002, 0.01
+# An answer is brief if nobody who waits for the event loop minds. The processor's time tells: two threads in
+# each other's way make brief answers seem long, and would stay two for ever.
+_BRIEF_SECONDS, _BRIEF_WAIT_SECONDS = 0.002, 0.025
 # After one that takes as long as a health check may wait, the next go to the thread, whatever came before.
 _LONG_SECONDS = 0.1
 _BRIEF_BYTES = 32_768
@@ -102,7 +102,7 @@ class _Pace:
         return self._slow < _MOST_SLOW
 
     def count(self, seconds: float, busy_seconds: float) -> None:
-        """Take note of an answer: what passed from its beginning to its end, and the processor's part of it."""
+        """Take note of an answer, from its beginning to its end, and of the processor's part of that."""
         if seconds > _LONG_SECONDS:
             self._slow = 1.0
         else:

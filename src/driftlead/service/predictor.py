@@ -170,10 +170,9 @@ class Predictor(Protocol):
         ----------
         inputs : mapping of str to ndarray
             Every tensor of `inputs`, of its exact type, with the same number of rows each; the values of one
-            of BYTES are `bytes`, a text's in UTF-8. Called one batch at a time, from one thread; a predictor
-            with a true attribute ``any_thread`` is also called from the event loop's while it answers within 2
-            ms, which spares both threads much. Where ``predict`` also takes ``parameters``, a dict, it gets
-            those of the request.
+            of BYTES are `bytes`, a text's in UTF-8. Called one batch at a time, from one thread; but from the
+            event loop's too, while it answers within 2 ms, if it has an attribute ``any_thread`` that is
+            true. Where ``predict`` also takes ``parameters``, a dict, it gets those of the request.
 
         Returns
         -------
