@@ -430,9 +430,11 @@ class Operations(TorchDispatchMode):
         return operation(*arguments, **(keywords or {}))
 
 
-@pytest.mark.parametrize(("dtype", "copies"), [(torch.float32, ["detach", "detach"]), (torch.bfloat16, ["clone", "clone"])])
+@pytest.mark.parametrize(
+    ("dtype", "copies"), [(torch.float32, ["detach", "detach"]), (torch.bfloat16, ["clone", "clone"])]
+)
 def test_a_pass_only_copies_outputs(network, images, dtype, copies):
-    """Nothing that would wait for a GPU: no copy to the host, no value read; of NumPy's types a view."""
+    """Nothing that would wait for a GPU: no copy to the host, no value read. What NumPy knows, it copies."""
     network, images = network.to(dtype), images.to(dtype)
     with torch.no_grad(), Operations() as bare:
         network(images)

@@ -6,7 +6,6 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,36 +76,8 @@ def watch(module: nn.Module, layers: Sequence[str | Layer]) -> ActivationWatch:
     return ActivationWatch(module, layers)
 
 
-_CPU = torch.device("cpu")
-
-
-@dataclass(slots=True, eq=False)
-class _Bytes:
-    """A copy of a tensor on the CPU that PyTorch does not know of.
-
-    PyTorch gives the interpreter away whenever it copies a tensor or forgets one, and whoever serves then waits
-    to have it back.
-    """
-
-    data: bytes
-    shape: torch.Size
-    dtype: torch.dtype
-
-    @property
-    def nbytes(self) -> int:
-        return len(self.data)
-
-    @property
-    def device(self) -> torch.device:
-        return _CPU
-
-    @property
-    def is_cuda(self) -> bool:
-        return False
-
-
 # What was kept of one layer's output: the values, whether they are reduced already, and their CUDA stream.
-_Output = tuple[torch.Tensor | _Bytes, bool, Any]
+_Output = tuple[torch.Tensor | NDArray[Any], bool, Any]
 
 
 class _Pass(NamedTuple):
@@ -191,10 +162,10 @@ class ActivationWatch:
             rows = next(iter(outputs.values()))[0].shape[0] if outputs else 0
         nbytes = 0
         streams = set()
-        for tensor, _, stream in outputs.values():
-            nbytes += tensor.nbytes
-            if tensor.is_cuda:
-                streams.add(stream or torch.cuda.current_stream(tensor.device))
+        for kept, _, stream in outputs.values():
+            nbytes += kept.nbytes
+            if isinstance(kept, torch.Tensor) and kept.is_cuda:
+                streams.add(stream or torch.cuda.current_stream(kept.device))
         # Work on other streams may read what was kept once these events have happened.
         events = [stream.record_event() for stream in streams] if streams else []
         seen = _Pass(rows, outputs, events, nbytes)
@@ -220,7 +191,8 @@ class ActivationWatch:
         if not self._layers:
             return np.empty((sum([each.rows for each in passes]), 0))
         kept = (tensor for each in passes for tensor, _, _ in each.outputs.values())
-        device = next((tensor.device for tensor in kept), torch.device("cpu"))
+        devices = (tensor.device for tensor in kept if isinstance(tensor, torch.Tensor))
+        device = next(devices, torch.device("cpu"))
         table = []
         for block in _blocks(passes):
             columns = [self._columns(layer, block, device) for layer in self._layers]
@@ -281,26 +253,37 @@ class _Recorder(_Hook):
 
     def __call__(self, _module: nn.Module, _inputs: object, output: Any = None) -> None:
         try:
+            plain = _plain_values(output)
+            if plain is not None and plain.size <= LARGEST_KEPT:
+                # A copy, because what follows may work in place; it takes a fraction of a reduction's time.
+                self._seen.outputs[self._name] = (plain.copy(), False, None)
+                return
             tensor = _first_tensor(output)
             if tensor.requires_grad:
                 tensor = tensor.detach()
-            # A copy, because what follows may work in place; it takes a fraction of a reduction's time.
             reduced = tensor.numel() > LARGEST_KEPT
-            kept = self._layer.reduce(tensor) if reduced else _copy(tensor)
+            kept = self._layer.reduce(tensor) if reduced else tensor.clone()
             stream = _current_stream(tensor) if tensor.is_cuda else None
             self._seen.outputs[self._name] = (kept, reduced, stream)
         except Exception:
             self._count_error(self._layer)
 
 
-def _copy(tensor: torch.Tensor) -> torch.Tensor | _Bytes:
-    plain = type(tensor) is torch.Tensor and tensor.is_cpu and tensor.dtype in (torch.float32, torch.float64)
-    if plain and not torch.compiler.is_compiling():
-        try:
-            return _Bytes(tensor.numpy().tobytes(), tensor.shape, tensor.dtype)
-        except RuntimeError:
-            pass  # one that only stands for others, as in torch.vmap
-    return tensor.clone()
+def _plain_values(output: Any) -> NDArray[np.float32] | None:
+    """Look at the commonest kind of output as NumPy does.
+
+    PyTorch gives the interpreter away whenever it copies a tensor or forgets one; NumPy seldom does, and who
+    serves need not wait to have it back.
+    """
+    if type(output) is not torch.Tensor or not output.is_cpu or output.dtype is not torch.float32:
+        return None
+    if output.requires_grad or torch.compiler.is_compiling():
+        return None
+    try:
+        values: NDArray[np.float32] = output.numpy()
+    except (RuntimeError, TypeError):
+        return None  # sparse, or standing for others as in torch.vmap
+    return values
 
 
 def _first_tensor(output: Any) -> torch.Tensor:
@@ -364,10 +347,6 @@ def _reduce_together(layer: Layer, passes: Sequence[_Pass]) -> torch.Tensor:
 
 def _join(kept: list[Any]) -> torch.Tensor:
     """Put values under each other; raises unless they are alike."""
-    if not all(isinstance(each, _Bytes) for each in kept):
+    if any(isinstance(each, torch.Tensor) for each in kept):
         return torch.cat(kept)
-    ((shape, dtype),) = {(each.shape[1:], each.dtype) for each in kept}
-    rows = sum([each.shape[0] for each in kept])
-    joined = bytearray().join([each.data for each in kept])
-    values = torch.frombuffer(joined, dtype=dtype) if joined else torch.empty(0, dtype=dtype)
-    return values.reshape(rows, *shape)
+    return torch.from_numpy(np.concatenate(kept))
