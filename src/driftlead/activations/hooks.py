@@ -27,7 +27,7 @@ LARGEST_KEPT = 131_072
 
 # Bytes reduced at once: enough to spread the cost of a call, few enough that what lies between stays in a
 # CPU's cache; beyond it, a row takes up to seven times as long.
-_BLOCK_BYTES = 1_048_576
+_BLOCK_BYTES = 4_194_304
 
 
 def watch(module: nn.Module, layers: Sequence[str | Layer]) -> ActivationWatch:
@@ -190,9 +190,8 @@ class ActivationWatch:
             torch.cuda.current_stream(event.device).wait_event(event)
         if not self._layers:
             return np.empty((sum([each.rows for each in passes]), 0))
-        kept = (tensor for each in passes for tensor, _, _ in each.outputs.values())
-        devices = (tensor.device for tensor in kept if isinstance(tensor, torch.Tensor))
-        device = next(devices, torch.device("cpu"))
+        devices = (kept.device for each in passes for kept, _, _ in each.outputs.values())
+        device = torch.device(next(devices, "cpu"))
         table = []
         for block in _blocks(passes):
             columns = [self._columns(layer, block, device) for layer in self._layers]
