@@ -14,7 +14,7 @@ import asyncio
 import inspect
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter, thread_time
@@ -152,17 +152,19 @@ class InferenceWorker:
         """
         if not self.open:
             raise RequestError(503, "the service is shutting down", {"Retry-After": "1"})
-        brief = self._any_thread and self._pace.brief and body_bytes <= _BRIEF_BYTES
+        small = self._any_thread and body_bytes <= _BRIEF_BYTES
+        answer = self._answer_in_time if small else self._answer
         # A request whose client left may still be in the thread, though nobody waits for it.
-        if brief and not self._waiting and self._turn.acquire(blocking=False):
+        if small and self._pace.brief and not self._waiting and self._turn.acquire(blocking=False):
             try:
-                return self._answer(call, exchange)
+                return answer(call, exchange)
             finally:
                 self._turn.release()
         self._waiting += 1
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, self._answer_in_turn, call, exchange)
+            return await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._in_turn, answer, call, exchange
+            )
         finally:
             self._waiting -= 1
 
@@ -171,18 +173,21 @@ class InferenceWorker:
         self.open = False
         self._thread.shutdown(wait=True)
 
-    def _answer_in_turn(self, call: Call, exchange: Exchange) -> Encoded:
+    def _in_turn(
+        self, answer: Callable[[Call, Exchange], Encoded], call: Call, exchange: Exchange
+    ) -> Encoded:
         with self._turn:
-            return self._answer(call, exchange)
+            return answer(call, exchange)
 
-    def _answer(self, call: Call, exchange: Exchange) -> Encoded:
+    def _answer_in_time(self, call: Call, exchange: Exchange) -> Encoded:
         started, before = perf_counter(), thread_time()
         try:
-            return self._answered(call, exchange, started)
+            return self._answer(call, exchange)
         finally:
             self._pace.count(perf_counter() - started, thread_time() - before)
 
-    def _answered(self, call: Call, exchange: Exchange, started: float) -> Encoded:
+    def _answer(self, call: Call, exchange: Exchange) -> Encoded:
+        started = perf_counter()
         batch = call.read(self._predictor, self._max_rows, exchange)
         decoded = perf_counter()
         try:
