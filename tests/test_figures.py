@@ -80,6 +80,19 @@ def test_figures_of_nothing_can_be_drawn():
     go.Figure(figures.statistics({**empty, "percent": {}, "alarms": [], "changes": []}))
 
 
+def test_every_lane_of_the_timeline_is_in_either_trace_and_drawn_in_one():
+    rows = {"of": "rows", "pairs": [["a", "nmddm"], ["b", "nmddm"]], "percent": [[20, 30], [40, 250]]}
+    labels = {"of": "labels", "pairs": [["error", "page_hinkley"]], "percent": [[10], [90]]}
+    times = {"start": [0.0, 2.0], "end": [2.0, 4.0], "row": [10, 20]}
+    series = [{**rows, **times}, {**labels, **times}]
+    traces = figures.timeline({"series": series, "quality": {}})["data"]
+    assert len(traces) == 2
+    for trace in traces:
+        assert trace["y"] == ["a · nmddm", "error · page_hinkley", "b · nmddm"]
+    drawn = [[row != [None, None] for row in trace["z"]] for trace in traces]
+    assert drawn == [[True, False, True], [False, True, False]]
+
+
 def test_the_timeline_has_a_column_for_a_pause_and_its_worst_pair_on_top(history):
     figure = figures.timeline(history, most=4)
     (trace,) = figure["data"]

@@ -69,6 +69,16 @@ def test_a_fortran_array_keeps_its_values():
     assert_equal(state.from_bytes(state.to_bytes("t", 1, {"a": values}), "t")[1]["a"], values.copy(order="C"))
 
 
+def test_what_could_not_be_written_is_known_before(tmp_path):
+    state.require_writable(tmp_path / "new")
+    (tmp_path / "old").touch()
+    state.require_writable(tmp_path / "old")
+    for target in (tmp_path, tmp_path / "no" / "folder"):
+        with pytest.raises(OSError, match=r"not a regular file|No such file"):
+            state.require_writable(target)
+    assert [each.name for each in tmp_path.iterdir()] == ["old"]
+
+
 def test_a_failed_save_leaves_the_old_file_and_no_other(tmp_path):
     path = tmp_path / "a.state"
     state.save(path, "test", 1, {"n": 1})

@@ -53,8 +53,8 @@ def errors():
     return []
 
 
-def recorder_of(store, errors, capacity=1_000, every=0.01):
-    return Recorder(store, capacity, 10_000_000, every, errors.append)
+def recorder_of(store, errors, capacity=1_000, every=0.01, max_bytes=10_000_000):
+    return Recorder(store, capacity, max_bytes, every, errors.append)
 
 
 def scores(rows, width=2):
@@ -162,11 +162,13 @@ def test_one_prediction_that_cannot_be_stored_takes_no_other_with_it(store, erro
 
 @pytest.mark.parametrize("name", ["\ud800", "", "a\0b", "x" * 301])
 def test_ids_that_are_none_are_refused(store, errors, name):
-    recorder = recorder_of(store, errors)
+    recorder = recorder_of(store, errors, capacity=3, max_bytes=2 * scores(1).nbytes)
     recorder.offer([name], scores(1), 1.0)
     recorder.offer(["a", "b"], scores(1), 1.0)
     assert len(recorder) == 0
     assert recorder.dropped["invalid"] == 3
+    recorder.offer(["a", "b"], scores(2), 1.0)
+    assert len(recorder) == 2, "what was refused still takes room"
 
 
 def test_only_the_latest_state_of_an_episode_is_written_and_every_message(store, errors):
