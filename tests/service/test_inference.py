@@ -13,7 +13,6 @@ from driftlead.service.inference import _Pace
 from tests.service.conftest import INFER
 from tests.service.linear import LinearClassifier
 
-
 # As text longer than what the event loop takes.
 LARGE, LARGE_AND_SLOW = [[1.000000001, 2.000000001, 3.000000001]] * 1_000, [[7.000000001] * 3] * 1_000
 

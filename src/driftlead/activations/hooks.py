@@ -25,8 +25,8 @@ _log = logging.getLogger(__name__)
 #: Elements of a layer's output in one forward pass that are kept; a larger output is reduced at once.
 LARGEST_KEPT = 131_072
 
-# Bytes reduced at once: enough to spread the cost of a call, few enough that what lies between stays in a
-# CPU's cache; beyond it, a row takes up to seven times as long.
+# Bytes reduced at once: enough to spread the cost of a call, and few turns of the interpreter are taken from
+# whoever serves; few enough that what lies between does not leave a CPU's caches.
 _BLOCK_BYTES = 4_194_304
 
 
