@@ -18,18 +18,27 @@ LARGE, LARGE_AND_SLOW = [[1.000000001, 2.000000001, 3.000000001]] * 1_000, [[7.0
 
 
 class Noting(LinearClassifier):
-    """Notes the thread of each prediction; a row of 7s takes long."""
+    """Notes the thread of each prediction; a row of 7s waits to be let go, one of 9s takes long."""
 
     def __init__(self, any_thread):
         super().__init__()
         self.any_thread = any_thread
         self.threads = []
+        self.go = threading.Event()
+        self.inside = self.met = 0
 
     def predict(self, inputs):
         self.threads.append(threading.current_thread())
-        if (inputs["input"] == 7).all():
-            time.sleep(0.15)
-        return super().predict(inputs)
+        self.inside += 1
+        self.met += self.inside > 1
+        try:
+            if (inputs["input"] == 7).all():
+                assert self.go.wait(10)
+            if (inputs["input"] == 9).all():
+                time.sleep(0.15)
+            return super().predict(inputs)
+        finally:
+            self.inside -= 1
 
 
 def body(rows):
@@ -63,7 +72,7 @@ def test_brief_answers_come_from_the_event_loop_and_others_from_a_thread(make_se
         await asked(service, LARGE)
         assert model.threads[-1] is first, "a large body kept the event loop"
         await asked_until_it_is_here(service, model)
-        await asked(service, [[7, 7, 7]])
+        await asked(service, [[9, 9, 9]])
         await asked(service, [[1, 2, 3]])
         assert model.threads[-1] is first, "what took long once may take long again"
         return first
@@ -72,24 +81,55 @@ def test_brief_answers_come_from_the_event_loop_and_others_from_a_thread(make_se
     assert len(set(model.threads)) == 2
 
 
-def test_a_request_in_the_thread_is_not_met_by_another_on_the_event_loop(make_service):
+@pytest.mark.parametrize("left", [False, True])
+def test_a_request_in_the_thread_is_not_met_by_another_on_the_event_loop(make_service, left):
     model = Noting(any_thread=True)
     service = make_service(model)
 
     async def ask():
         await asked_until_it_is_here(service, model)
-        slow = asyncio.create_task(asked(service, LARGE_AND_SLOW))
+        slow = asyncio.create_task(service.request_async("POST", INFER, json=body(LARGE_AND_SLOW)))
         while model.threads[-1] is threading.current_thread():
             assert not slow.done()
             await asyncio.sleep(0.001)
         ready = await service.request_async("GET", "/v2/health/ready")
         assert ready.status_code == 200
-        assert not slow.done()
-        await asked(service, [[1, 2, 3]])
-        assert slow.done(), "two batches met in the model"
-        await slow
+        if left:
+            slow.cancel()
+            await asyncio.sleep(0.01)
+        small = asyncio.create_task(asked(service, [[1, 2, 3]]))
+        await asyncio.sleep(0.01)
+        assert model.inside == 1
+        model.go.set()
+        await small
+        assert model.met == 0, "two batches met in the model"
+        await asyncio.gather(slow, return_exceptions=True)
 
     asyncio.run(ask())
+
+
+def test_a_crowd_is_counted_before_it_is_answered(make_service):
+    model = Noting(any_thread=True)
+    service = make_service(model, max_concurrent_requests=20)
+
+    async def crowd(size):
+        tasks = [service.request_async("POST", INFER, json=body([[1, 2, 3]])) for _ in range(size)]
+        return [answer.status_code for answer in await asyncio.gather(*tasks)]
+
+    async def ask():
+        for _ in range(20):  # the machine may be busy
+            await asked_until_it_is_here(service, model)
+            assert set(await crowd(8)) == {200}
+            here = model.threads[-8:]
+            if set(here) == {threading.current_thread()}:
+                break
+        codes = await crowd(30)
+        return here, codes, model.threads[-20:]
+
+    here, codes, many = asyncio.run(ask())
+    assert set(here) == {threading.current_thread()}
+    assert sorted(codes) == [200] * 20 + [503] * 10
+    assert many[0].name.startswith("driftlead-inference"), "a crowd kept the event loop"
 
 
 def test_a_predictor_that_does_not_say_so_is_asked_in_one_thread(make_service):
@@ -121,5 +161,18 @@ def test_a_predictor_that_does_not_say_so_is_asked_in_one_thread(make_service):
 def test_what_is_brief(answers, brief):
     pace = _Pace()
     for seconds, busy_seconds in answers:
-        pace.count(seconds, busy_seconds)
+        pace.count(seconds, busy_seconds, answered=True)
     assert pace.brief is brief
+
+
+def test_what_is_refused_says_nothing_unless_it_took_long():
+    pace = _Pace()
+    for _ in range(100):
+        pace.count(0.001, 0.001, answered=False)
+    assert not pace.brief
+    for _ in range(100):
+        pace.count(0.001, 0.001, answered=True)
+    assert pace.brief
+    for _ in range(3):
+        pace.count(0.003, 0.003, answered=False)
+    assert not pace.brief

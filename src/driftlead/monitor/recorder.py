@@ -96,6 +96,7 @@ class Recorder:
             buffer_full=0, invalid=0, refused=0, closed=0, same_id=0, damaged=0
         )
         self._lock = threading.Lock()
+        self._looking = threading.Lock()
         self._writing = threading.RLock()
         self._wake = threading.Event()
         self._closed = False
@@ -103,21 +104,20 @@ class Recorder:
         self._thread: threading.Thread | None = None
 
     def __len__(self) -> int:
-        with self._lock:
-            self._look_at_offered()
-            return self._waiting_rows
+        self._look_at_offered()
+        return self._waiting_rows
 
     @property
     def dropped(self) -> dict[str, int]:
         """Predictions that no label will find, by reason."""
+        self._look_at_offered()
         with self._lock:
-            self._look_at_offered()
             return dict(self._dropped)
 
     def holds(self, ids: Sequence[str]) -> bool:
         """Whether any of these predictions waits here."""
+        self._look_at_offered()
         with self._lock:
-            self._look_at_offered()
             return not self._waiting_ids.isdisjoint(ids)
 
     def count_damaged(self, ids: Sequence[str]) -> None:
@@ -151,7 +151,8 @@ class Recorder:
                 self._dropped["buffer_full"] += n
             else:
                 # Whoever serves waits for this: what they are is looked at later.
-                self._offered.append(_Offered(ids, scores, made_at))
+                kept = ids if isinstance(ids, str) else tuple(ids)
+                self._offered.append(_Offered(kept, scores, made_at))
                 self._waiting_rows += n
                 self._waiting_bytes += size
 
@@ -227,8 +228,8 @@ class Recorder:
         self.start()
         if self._thread is not None:
             self._thread.join(timeout)
+        self._look_at_offered()
         with self._lock:
-            self._look_at_offered()
             self._dropped["closed"] += self._waiting_rows
             self._waiting.clear()
             self._waiting_ids.clear()
@@ -261,21 +262,36 @@ class Recorder:
             self._on_error("storage")
 
     def _look_at_offered(self) -> None:
-        """Take over what came since, but for what no store can keep; the lock is held."""
-        while self._offered:
-            batch = self._offered.popleft()
-            if batch.sound:
-                self._waiting.append(batch)
-                self._waiting_ids.update(batch.ids)
-            else:
-                self._dropped["invalid"] += len(batch.ids)
-                self._waiting_rows -= len(batch.ids)
-                self._waiting_bytes -= batch.outputs.nbytes
+        """Take over what came since, but for what no store can keep."""
+        with self._looking:
+            while some := self._next_offered():
+                # Without the lock: whoever serves would wait for it.
+                sound: list[_Offered] = []
+                unsound: list[_Offered] = []
+                for batch in some:
+                    (sound if batch.sound else unsound).append(batch)
+                with self._lock:
+                    self._waiting.extend(sound)
+                    self._waiting_ids.update(*[batch.ids for batch in sound])
+                    rows = sum(len(batch.ids) for batch in unsound)
+                    self._dropped["invalid"] += rows
+                    self._waiting_rows -= rows
+                    self._waiting_bytes -= sum(batch.outputs.nbytes for batch in unsound)
+
+    def _next_offered(self) -> list[_Offered]:
+        """Take out a few that were offered."""
+        some: list[_Offered] = []
+        rows = 0
+        with self._lock:
+            while self._offered and rows < _WRITE_ROWS:
+                some.append(self._offered.popleft())
+                rows += len(some[-1].ids)
+        return some
 
     def _next_batches(self) -> list[_Offered]:
         """Return what to write next, all of one width; it stays in the buffer until it is written."""
+        self._look_at_offered()
         with self._lock:
-            self._look_at_offered()
             chosen: list[_Offered] = []
             rows = 0
             for batch in self._waiting:

@@ -43,8 +43,8 @@ def create_app(
 ) -> FastAPI:
     """Build the application around a predictor and its monitor.
 
-    The caller starts and closes the monitor and exposes the registry; the application owns the inference
-    thread, which ends with its lifespan.
+    The caller starts and closes the monitor and exposes the registry; the application owns the
+    thread of inference, which ends with its lifespan.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def create_app(
     Returns
     -------
     FastAPI
-        ``app.state.worker`` is the inference thread, ``app.state.gate`` the concurrency limit.
+        ``app.state.worker`` answers inference requests, ``app.state.gate`` the concurrency limit.
     """
     _require_key_or_none(api_key)
     for part in ("name", "version"):

@@ -70,7 +70,7 @@ class Exchange:
 
 
 class Call(Protocol):
-    """A request in some protocol's words: read, then answered. Both happen in the worker's thread."""
+    """A request in some protocol's words: read, then answered, both in the thread that predicts."""
 
     def read(self, predictor: Predictor, max_rows: int, exchange: Exchange) -> Batch:
         """Decode the inputs, and the request's id into the exchange; raises `RequestError`."""
@@ -87,6 +87,8 @@ _BRIEF_SECONDS, _BRIEF_WAIT_SECONDS = 0.002, 0.025
 # After one that takes as long as a health check may wait, the next go to the thread, whatever came before.
 _LONG_SECONDS = 0.1
 _BRIEF_BYTES = 32_768
+# With more at a time on the event loop, who asks for the service's health would wait for all of them.
+_MOST_HERE = 16
 _MEMORY = 32  # answers
 _MOST_SLOW = 1 / 16
 
@@ -101,12 +103,15 @@ class _Pace:
     def brief(self) -> bool:
         return self._slow < _MOST_SLOW
 
-    def count(self, seconds: float, busy_seconds: float) -> None:
-        """Take note of an answer, from its beginning to its end, and of the processor's part of that."""
+    def count(self, seconds: float, busy_seconds: float, *, answered: bool) -> None:
+        """Take note of a request, from its beginning to its end, and of the processor's part of that.
+
+        One that was refused says nothing of how long the model takes, unless it took long itself.
+        """
+        slow = busy_seconds > _BRIEF_SECONDS or seconds > _BRIEF_WAIT_SECONDS
         if seconds > _LONG_SECONDS:
             self._slow = 1.0
-        else:
-            slow = busy_seconds > _BRIEF_SECONDS or seconds > _BRIEF_WAIT_SECONDS
+        elif slow or answered:
             self._slow += (slow - self._slow) / _MEMORY
 
 
@@ -138,7 +143,7 @@ class InferenceWorker:
         self._any_thread = getattr(predictor, "any_thread", False)
         self._pace = _Pace()
         self._turn = threading.Lock()
-        self._waiting = 0
+        self._here = self._waiting = 0  # requests on the event loop, and in the thread
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="driftlead-inference")
         self.open = True
 
@@ -150,18 +155,26 @@ class InferenceWorker:
         RequestError
             400 or 413: the body does not fit. 500: the model failed. 503: closed.
         """
-        if not self.open:
-            raise RequestError(503, "the service is shutting down", {"Retry-After": "1"})
         small = self._any_thread and body_bytes <= _BRIEF_BYTES
-        answer = self._answer_in_time if small else self._answer
-        # A request whose client left may still be in the thread, though nobody waits for it.
-        if small and self._pace.brief and not self._waiting and self._turn.acquire(blocking=False):
-            try:
-                return answer(call, exchange)
-            finally:
-                self._turn.release()
+        self._here += 1
+        try:
+            # All that arrived together are counted before the first is answered: too many are refused, and
+            # with many the event loop is kept for others.
+            await asyncio.sleep(0)
+            if not self.open:
+                raise RequestError(503, "the service is shutting down", {"Retry-After": "1"})
+            few = self._here <= _MOST_HERE and not self._waiting
+            # A request whose client left may still be in the thread, though nobody waits for it.
+            if small and few and self._pace.brief and self._turn.acquire(blocking=False):
+                try:
+                    return self._answer_in_time(call, exchange)
+                finally:
+                    self._turn.release()
+        finally:
+            self._here -= 1
         self._waiting += 1
         try:
+            answer = self._answer_in_time if small else self._answer
             return await asyncio.get_running_loop().run_in_executor(
                 self._thread, self._in_turn, answer, call, exchange
             )
@@ -181,10 +194,13 @@ class InferenceWorker:
 
     def _answer_in_time(self, call: Call, exchange: Exchange) -> Encoded:
         started, before = perf_counter(), thread_time()
+        answered = False
         try:
-            return self._answer(call, exchange)
+            encoded = self._answer(call, exchange)
+            answered = True
+            return encoded
         finally:
-            self._pace.count(perf_counter() - started, thread_time() - before)
+            self._pace.count(perf_counter() - started, thread_time() - before, answered=answered)
 
     def _answer(self, call: Call, exchange: Exchange) -> Encoded:
         started = perf_counter()

@@ -64,7 +64,8 @@ def load_predictor(
         As for `ArrayPredictor`.
     """
     path = Path(target)
-    if path.is_file():
+    from_file = path.is_file()
+    if from_file:
         function, found_shape = _from_file(path)
         name, platform = name or path.stem, "pytorch"
         version = version or hashlib.sha256(path.read_bytes()).hexdigest()[:12]
@@ -86,7 +87,7 @@ def load_predictor(
         version=version,
         platform=platform,
         feature_names=feature_names,
-        any_thread=platform == "pytorch",
+        any_thread=from_file,
     )
 
 

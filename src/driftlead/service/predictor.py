@@ -114,6 +114,10 @@ class Prediction(NamedTuple):
 class Predictor(Protocol):
     """A model behind the service. Plain attributes do for the properties.
 
+    One that has a true attribute ``any_thread`` is asked on the event loop itself, which serves a small model
+    half as much again: small requests only, while all but a few take less than 2 ms of the processor.
+    Whatever takes longer delays the whole service then; after 0.1 s the next are asked in the thread.
+
     Examples
     --------
     >>> class Halves:
@@ -170,9 +174,9 @@ class Predictor(Protocol):
         ----------
         inputs : mapping of str to ndarray
             Every tensor of `inputs`, of its exact type, with the same number of rows each; the values of one
-            of BYTES are `bytes`, a text's in UTF-8. Called one batch at a time, from one thread; but from the
-            event loop's too, while it answers within 2 ms, if it has an attribute ``any_thread`` that is
-            true. Where ``predict`` also takes ``parameters``, a dict, it gets those of the request.
+            of BYTES are `bytes`, a text's in UTF-8. Called one batch at a time, from one thread unless
+            ``any_thread`` says otherwise. Where ``predict`` also takes ``parameters``, a dict, it gets those
+            of the request.
 
         Returns
         -------
