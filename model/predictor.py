@@ -95,7 +95,8 @@ class TorchPredictor:
         with torch.inference_mode():
             logits = self._network(torch.from_numpy(batch))
             # In double precision a sure prediction still has a confidence of its own instead of a tie at 1.
-            probabilities = logits.softmax(dim=1, dtype=torch.float64).numpy()
+            # An array of its own: PyTorch gives the interpreter away to forget a tensor, in the monitor's thread.
+            probabilities = logits.softmax(dim=1, dtype=torch.float64).numpy().copy()
         scores = probabilities.astype(np.float32)
         return Prediction(
             outputs={"probabilities": scores, "label": scores.argmax(axis=1)},

@@ -348,4 +348,7 @@ def _join(kept: list[Any]) -> torch.Tensor:
     """Put values under each other; raises unless they are alike."""
     if any(isinstance(each, torch.Tensor) for each in kept):
         return torch.cat(kept)
-    return torch.from_numpy(np.concatenate(kept))
+    ((shape, dtype),) = {(each.shape[1:], each.dtype) for each in kept}
+    # NumPy would give the interpreter away once for each of them.
+    joined = np.frombuffer(bytearray().join(kept), dtype=dtype)
+    return torch.from_numpy(joined.reshape(sum([each.shape[0] for each in kept]), *shape))
