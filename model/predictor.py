@@ -95,7 +95,7 @@ class TorchPredictor:
         with torch.inference_mode():
             logits = self._network(torch.from_numpy(batch))
             # In double precision a sure prediction still has a confidence of its own instead of a tie at 1.
-            # An array of its own: PyTorch gives the interpreter away to forget a tensor, in the monitor's thread.
+            # Copied: to forget a tensor, the monitor's thread would take the interpreter twice.
             probabilities = logits.softmax(dim=1, dtype=torch.float64).numpy().copy()
         scores = probabilities.astype(np.float32)
         return Prediction(

@@ -162,17 +162,26 @@ def test_what_is_brief(answers, brief):
     pace = _Pace()
     for seconds, busy_seconds in answers:
         pace.count(seconds, busy_seconds, answered=True)
-    assert pace.brief is brief
+    assert pace.allows(1) is brief
 
 
 def test_what_is_refused_says_nothing_unless_it_took_long():
     pace = _Pace()
     for _ in range(100):
         pace.count(0.001, 0.001, answered=False)
-    assert not pace.brief
+    assert not pace.allows(1)
     for _ in range(100):
         pace.count(0.001, 0.001, answered=True)
-    assert pace.brief
+    assert pace.allows(1)
     for _ in range(3):
         pace.count(0.003, 0.003, answered=False)
-    assert not pace.brief
+    assert not pace.allows(1)
+
+
+@pytest.mark.parametrize(("seconds", "most"), [(0.001, 16), (0.004, 7), (0.02, 1)])
+def test_no_more_at_a_time_than_one_may_wait_for(seconds, most):
+    pace = _Pace()
+    for _ in range(300):
+        pace.count(seconds, 0.001, answered=True)
+    assert pace.allows(most)
+    assert not pace.allows(most + 1)

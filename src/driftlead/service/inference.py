@@ -87,8 +87,8 @@ _BRIEF_SECONDS, _BRIEF_WAIT_SECONDS = 0.002, 0.025
 # After one that takes as long as a health check may wait, the next go to the thread, whatever came before.
 _LONG_SECONDS = 0.1
 _BRIEF_BYTES = 32_768
-# With more at a time on the event loop, who asks for the service's health would wait for all of them.
-_MOST_HERE = 16
+# Who asks for the service's health waits for all that are at a time on the event loop.
+_MOST_HERE, _TURN_SECONDS = 16, 0.03
 _MEMORY = 32  # answers
 _MOST_SLOW = 1 / 16
 
@@ -98,10 +98,12 @@ class _Pace:
 
     def __init__(self) -> None:
         self._slow = 1.0
+        self._seconds = 0.0
 
-    @property
-    def brief(self) -> bool:
-        return self._slow < _MOST_SLOW
+    def allows(self, requests: int) -> bool:
+        """Whether so many may be answered one after the other, and nobody minds who waits for the last."""
+        brief = self._slow < _MOST_SLOW
+        return brief and requests <= _MOST_HERE and requests * self._seconds <= _TURN_SECONDS
 
     def count(self, seconds: float, busy_seconds: float, *, answered: bool) -> None:
         """Take note of a request, from its beginning to its end, and of the processor's part of that.
@@ -113,6 +115,7 @@ class _Pace:
             self._slow = 1.0
         elif slow or answered:
             self._slow += (slow - self._slow) / _MEMORY
+            self._seconds += (min(seconds, _BRIEF_WAIT_SECONDS) - self._seconds) / _MEMORY
 
 
 class InferenceWorker:
@@ -163,9 +166,9 @@ class InferenceWorker:
             await asyncio.sleep(0)
             if not self.open:
                 raise RequestError(503, "the service is shutting down", {"Retry-After": "1"})
-            few = self._here <= _MOST_HERE and not self._waiting
+            brief = small and not self._waiting and self._pace.allows(self._here)
             # A request whose client left may still be in the thread, though nobody waits for it.
-            if small and few and self._pace.brief and self._turn.acquire(blocking=False):
+            if brief and self._turn.acquire(blocking=False):
                 try:
                     return self._answer_in_time(call, exchange)
                 finally:
