@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -87,8 +86,6 @@ _BRIEF_SECONDS, _BRIEF_WAIT_SECONDS = 0.002, 0.025
 # After one that takes as long as a health check may wait, the next go to the thread, whatever came before.
 _LONG_SECONDS = 0.1
 _BRIEF_BYTES = 32_768
-# Who asks for the service's health waits for all that are at a time on the event loop.
-_MOST_HERE, _TURN_SECONDS = 16, 0.03
 _MEMORY = 32  # answers
 _MOST_SLOW = 1 / 16
 
@@ -98,12 +95,10 @@ class _Pace:
 
     def __init__(self) -> None:
         self._slow = 1.0
-        self._seconds = 0.0
 
-    def allows(self, requests: int) -> bool:
-        """Whether so many may be answered one after the other, and nobody minds who waits for the last."""
-        brief = self._slow < _MOST_SLOW
-        return brief and requests <= _MOST_HERE and requests * self._seconds <= _TURN_SECONDS
+    @property
+    def brief(self) -> bool:
+        return self._slow < _MOST_SLOW
 
     def count(self, seconds: float, busy_seconds: float, *, answered: bool) -> None:
         """Take note of a request, from its beginning to its end, and of the processor's part of that.
@@ -115,7 +110,6 @@ class _Pace:
             self._slow = 1.0
         elif slow or answered:
             self._slow += (slow - self._slow) / _MEMORY
-            self._seconds += (min(seconds, _BRIEF_WAIT_SECONDS) - self._seconds) / _MEMORY
 
 
 class InferenceWorker:
@@ -145,8 +139,7 @@ class InferenceWorker:
         self._takes_parameters = "parameters" in inspect.signature(predictor.predict).parameters
         self._any_thread = getattr(predictor, "any_thread", False)
         self._pace = _Pace()
-        self._turn = threading.Lock()
-        self._here = self._waiting = 0  # requests on the event loop, and in the thread
+        self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="driftlead-inference")
         self.open = True
 
@@ -158,42 +151,43 @@ class InferenceWorker:
         RequestError
             400 or 413: the body does not fit. 500: the model failed. 503: closed.
         """
-        small = self._any_thread and body_bytes <= _BRIEF_BYTES
-        self._here += 1
+        if not self._any_thread:
+            return await self._ask_thread(self._answer, call, exchange)
+        crowded = self._turn.locked()
+        await self._turn.acquire()
+        holds = True
         try:
-            # All that arrived together are counted before the first is answered: too many are refused, and
-            # with many the event loop is kept for others.
-            await asyncio.sleep(0)
-            if not self.open:
-                raise RequestError(503, "the service is shutting down", {"Retry-After": "1"})
-            brief = small and not self._waiting and self._pace.allows(self._here)
-            # A request whose client left may still be in the thread, though nobody waits for it.
-            if brief and self._turn.acquire(blocking=False):
-                try:
-                    return self._answer_in_time(call, exchange)
-                finally:
-                    self._turn.release()
-        finally:
-            self._here -= 1
-        self._waiting += 1
-        try:
+            if not crowded:
+                # Each has a round of the event loop to itself: others come between, and too many are refused.
+                await asyncio.sleep(0)
+            small = body_bytes <= _BRIEF_BYTES
             answer = self._answer_in_time if small else self._answer
-            return await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._in_turn, answer, call, exchange
-            )
+            if small and self._pace.brief:
+                self._require_open()
+                return answer(call, exchange)
+            asked = self._ask_thread(answer, call, exchange)
+            # A client that leaves does not end what the thread does for it.
+            asked.add_done_callback(lambda _: self._turn.release())
+            holds = False
+            return await asyncio.shield(asked)
         finally:
-            self._waiting -= 1
+            if holds:
+                self._turn.release()
 
     def close(self) -> None:
         """Finish what was accepted, then end the thread."""
         self.open = False
         self._thread.shutdown(wait=True)
 
-    def _in_turn(
+    def _ask_thread(
         self, answer: Callable[[Call, Exchange], Encoded], call: Call, exchange: Exchange
-    ) -> Encoded:
-        with self._turn:
-            return answer(call, exchange)
+    ) -> asyncio.Future[Encoded]:
+        self._require_open()
+        return asyncio.get_running_loop().run_in_executor(self._thread, answer, call, exchange)
+
+    def _require_open(self) -> None:
+        if not self.open:
+            raise RequestError(503, "the service is shutting down", {"Retry-After": "1"})
 
     def _answer_in_time(self, call: Call, exchange: Exchange) -> Encoded:
         started, before = perf_counter(), thread_time()
