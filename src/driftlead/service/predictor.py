@@ -115,7 +115,7 @@ class Predictor(Protocol):
     """A model behind the service. Plain attributes do for the properties.
 
     One that has a true attribute ``any_thread`` is asked on the event loop itself, which serves a small model
-    half as much again: small requests only, while all but a few take less than 2 ms of the processor.
+    a third faster: small requests only, while all but a few take less than 2 ms of the processor.
     Whatever takes longer delays the whole service then; after 0.1 s the next are asked in the thread.
 
     Examples
