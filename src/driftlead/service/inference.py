@@ -107,7 +107,8 @@ class _Pace:
         """
         slow = busy_seconds > _BRIEF_SECONDS or seconds > _BRIEF_WAIT_SECONDS
         if seconds > _LONG_SECONDS:
-            self._slow = 1.0
+            # Not for long: a busy machine stops a process too, and with both threads there is less to spare.
+            self._slow = max(self._slow, 2 * _MOST_SLOW)
         elif slow or answered:
             self._slow += (slow - self._slow) / _MEMORY
 
