@@ -83,7 +83,7 @@ class Call(Protocol):
 # An answer is brief if nobody who waits for the event loop minds. The processor's time tells: two threads in
 # each other's way make brief answers seem long, and would stay two for ever.
 _BRIEF_SECONDS, _BRIEF_WAIT_SECONDS = 0.002, 0.025
-# After one that takes as long as a health check may wait, the next go to the thread, whatever came before.
+# After one that takes as long as a health check may wait, the next few go to the thread.
 _LONG_SECONDS = 0.1
 _BRIEF_BYTES = 32_768
 _MEMORY = 32  # answers
@@ -107,7 +107,7 @@ class _Pace:
         """
         slow = busy_seconds > _BRIEF_SECONDS or seconds > _BRIEF_WAIT_SECONDS
         if seconds > _LONG_SECONDS:
-            # Not for long: a busy machine stops a process too, and with both threads there is less to spare.
+            # A busy machine stops a process as long: some twenty brief answers are enough to come back.
             self._slow = max(self._slow, 2 * _MOST_SLOW)
         elif slow or answered:
             self._slow += (slow - self._slow) / _MEMORY
