@@ -215,6 +215,8 @@ class SignalRows:
     ----------
     shape : tuple of int
         Rows and signals.
+    nbytes : int
+        Memory that the columns take, or what they will be computed from.
 
     Raises
     ------
@@ -233,15 +235,17 @@ class SignalRows:
            [6., 4.]])
     """
 
-    __slots__ = ("columns", "shape")
+    __slots__ = ("columns", "nbytes", "shape")
 
     def __init__(self, *columns: NDArray[Any] | DeferredColumns) -> None:
         self.columns = columns
+        width = nbytes = 0
         try:
-            rows, width = columns[0].shape
-            for part in columns[1:]:
+            rows = columns[0].shape[0]
+            for part in columns:
                 others, further = part.shape
                 width += further
+                nbytes += part.nbytes
                 if others != rows:
                     raise ValueError
         except (ValueError, IndexError):
@@ -249,14 +253,10 @@ class SignalRows:
             message = f"columns must be tables with the same number of rows, got {shapes}"
             raise InvalidDataError(message) from None
         self.shape: tuple[int, int] = (rows, width)
+        self.nbytes = nbytes
 
     def __len__(self) -> int:
         return self.shape[0]
-
-    @property
-    def nbytes(self) -> int:
-        """Memory that the columns take, or what they will be computed from."""
-        return sum([part.nbytes for part in self.columns])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return join_rows([self]).astype(dtype or np.float64, copy=False)

@@ -41,21 +41,25 @@ class RowQueue:
         self._batches: deque[QueuedRows] = deque()
         self._rows = 0
         self._closed = False
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._waited_for = False
 
     def __len__(self) -> int:
         return self._rows
 
     def offer(self, batch: QueuedRows) -> bool:
         """Take a batch if there is room for all of it and the queue is open; say whether it was taken."""
-        with self._changed:
-            rows, size = len(batch.rows), batch.rows.nbytes
+        rows, size = batch.rows.shape[0], batch.rows.nbytes
+        with self._lock:
             if self._closed or self._rows + rows > self.capacity or self._bytes + size > self.max_bytes:
                 return False
             self._batches.append(batch)
             self._rows += rows
             self._bytes += size
-            self._changed.notify()
+            if self._waited_for:
+                self._waited_for = False
+                self._changed.notify()
             return True
 
     def take(self, max_rows: int, linger: float = 0.0) -> list[QueuedRows]:
@@ -69,7 +73,9 @@ class RowQueue:
             Seconds in which more batches may join the first: many small ones then cost little more than one.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._batches or self._closed)
+            while not (self._batches or self._closed):
+                self._waited_for = True
+                self._changed.wait()
             gathering = linger > 0 and not self._closed and self._rows < max_rows
         if gathering:
             # Asleep and not waiting for the condition: each offer would wake this side and take the

@@ -82,7 +82,7 @@ class Call(Protocol):
 
 # An answer is brief if nobody who waits for the event loop minds. The processor's time tells: two threads in
 # each other's way make brief answers seem long, and would stay two for ever.
-_BRIEF_SECONDS, _BRIEF_WAIT_SECONDS = 0.002, 0.025
+_BRIEF_SECONDS, _BRIEF_WAIT_SECONDS = 0.005, 0.025
 # After one that takes as long as a health check may wait, the next few go to the thread.
 _LONG_SECONDS = 0.1
 _BRIEF_BYTES = 32_768
