@@ -148,9 +148,10 @@ def test_a_predictor_that_does_not_say_so_is_asked_in_one_thread(make_service):
         ([(0.001, 0.001)] * 100, True),
         ([(0.02, 0.001)] * 100, True),  # it waited for the interpreter
         ([(0.03, 0.001)] * 100, False),  # it waits for something else
-        ([(0.003, 0.003)] * 100, False),
-        ([(0.001, 0.001)] * 300 + [(0.003, 0.003)], True),
-        ([(0.001, 0.001)] * 300 + [(0.003, 0.003)] * 3, False),
+        ([(0.003, 0.003)] * 100, True),  # on a slow machine, where the thread takes twice as long
+        ([(0.006, 0.006)] * 100, False),
+        ([(0.001, 0.001)] * 300 + [(0.006, 0.006)], True),
+        ([(0.001, 0.001)] * 300 + [(0.006, 0.006)] * 3, False),
         ([(0.001, 0.001)] * 300 + [(0.11, 0.001)], False),
     ],
 )
@@ -170,5 +171,5 @@ def test_what_is_refused_says_nothing_unless_it_took_long():
         pace.count(0.001, 0.001, answered=True)
     assert pace.brief
     for _ in range(3):
-        pace.count(0.003, 0.003, answered=False)
+        pace.count(0.006, 0.006, answered=False)
     assert not pace.brief
