@@ -1,12 +1,16 @@
 """What monitoring costs a served model: latency at half of saturation, and throughput at saturation.
 
-    python -m benchmarks.overhead            both, in about six minutes; Linux only
+    python -m benchmarks.overhead            both, in about eight minutes; Linux only
     python -m benchmarks.overhead --rounds 2 shorter
 
 Two services of the same ``model.pt`` run side by side, one of them unwatched. Load goes to one at a time, in
-short turns, so that whatever else the machine does falls on both alike. Each ratio is the median over
-the rounds, each of which pools its turns. The processor's time for a request, which has no aim, is the
-least of these figures to depend on how busy the machine is otherwise.
+short turns, so that whatever else the machine does falls on both alike. Every round has a new pair, as
+two processes that do the same differ for as long as they live by where their memory lies. Each ratio is the
+median over the rounds. The processor's time for a request, which has no aim, is the least of these figures
+to depend on how busy the machine is otherwise.
+
+Processes of the lowest priority keep the processors awake meanwhile: a virtual one that falls asleep between
+two requests wakes when its host finds time, which at half of saturation would be most of what is measured.
 """
 
 from __future__ import annotations
@@ -22,6 +26,8 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -147,18 +153,50 @@ async def load(port: int, texts: list[bytes], seconds: float, rate: float | None
     return latencies, answered
 
 
-def measure(services: dict[str, Service], rounds: int, seconds: float) -> dict[str, list[float]]:
+@contextmanager
+def pair(folder: Path) -> Iterator[dict[str, Service]]:
+    """Run a watched and an unwatched service; they have compiled what they need."""
+    services: dict[str, Service] = {}
+    try:
+        for name in ("watched", "unwatched"):
+            services[name] = start(folder / name, enabled=name == "watched")
+        yield services
+    finally:
+        for service in services.values():
+            service.process.terminate()
+            service.process.wait(20)
+
+
+@contextmanager
+def awake_processors() -> Iterator[None]:
+    """Keep every processor busy with what gives way to all else; it ends with this process."""
+    program = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass"
+    idlers = []
+    try:
+        for _ in range(os.cpu_count() or 1):
+            idlers.append(subprocess.Popen([sys.executable, "-c", program]))
+            os.sched_setscheduler(idlers[-1].pid, os.SCHED_IDLE, os.sched_param(0))
+        yield
+    finally:
+        for idler in idlers:
+            idler.kill()
+            idler.wait()
+
+
+def measure(rounds: int, seconds: float) -> dict[str, list[float]]:
     """Return the ratios of each round, watched over unwatched."""
     texts = requests()
-    for service in services.values():
-        asyncio.run(load(service.port, texts, seconds, None))
     ratios: dict[str, list[float]] = {name: [] for name in (*BARS, "busy")}
     half = None
     for _ in track(range(rounds), description="rounds"):
-        loaded, busy = in_turns(services, texts, seconds, None)
-        full = {name: len(found) / seconds for name, found in loaded.items()}
-        half = half or full["unwatched"] / 2
-        paced, _ = in_turns(services, texts, seconds, half)
+        with tempfile.TemporaryDirectory() as folder, pair(Path(folder)) as services:
+            for service in services.values():
+                asyncio.run(load(service.port, texts, SETTLE_SECONDS, None))
+            loaded, busy = in_turns(services, texts, seconds, None)
+            full = {name: len(found) / seconds for name, found in loaded.items()}
+            half = half or full["unwatched"] / 2
+            paced, _ = in_turns(services, texts, seconds, half)
+            seen = watched_state(services["watched"])
         shares = {
             name: {share: float(np.percentile(found, share)) * 1e3 for share in (50, 99)}
             for name, found in paced.items()
@@ -175,8 +213,20 @@ def measure(services: dict[str, Service], rounds: int, seconds: float) -> dict[s
                 f"p{share} {shares['watched'][share]:.2f} of {shares['unwatched'][share]:.2f} ms"
                 for share in (50, 99)
             )
+            + f"; {seen}"
         )
     return ratios
+
+
+def watched_state(service: Service) -> str:
+    """Say what the monitor has seen: drift, lost rows and errors would spoil the comparison."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{service.port}/api/v1/monitor") as answer:
+        seen = json.load(answer)
+    errors = sum(seen["errors"].values())
+    return (
+        f"{seen['rows']} rows, {len(seen['alarms'])} alarms, "
+        f"{sum(seen['dropped_rows'].values())} dropped, {errors} errors"
+    )
 
 
 def in_turns(
@@ -209,24 +259,8 @@ def main() -> None:
         "--seconds", type=float, default=10.0, help="of each kind of load, per service and round"
     )
     options = parser.parse_args()
-    services: dict[str, Service] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            for name in ("watched", "unwatched"):
-                services[name] = start(Path(folder) / name, enabled=name == "watched")
-            ratios = measure(services, options.rounds, options.seconds)
-            port = services["watched"].port
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/monitor") as answer:
-                seen = json.load(answer)
-            alarms, episodes = len(seen["alarms"]), len(seen["episodes"])
-            print(
-                f"rows watched {seen['rows']}, alarms {alarms}, episodes {episodes}, "
-                f"dropped {seen['dropped_rows']}, errors {seen['errors']}"
-            )
-        finally:
-            for service in services.values():
-                service.process.terminate()
-                service.process.wait(20)
+    with awake_processors():
+        ratios = measure(options.rounds, options.seconds)
     for name, values in ratios.items():
         middle = statistics.median(values)
         said = f"{name:10} {middle:.3f} (rounds {min(values):.3f} to {max(values):.3f})"
