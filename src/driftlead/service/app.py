@@ -93,12 +93,12 @@ def create_app(
     app.state.worker = worker
     app.state.gate = ConcurrencyGate(limits.max_concurrent_requests)
     named = {"model": predictor.name, "version": predictor.version}
-    add_page_routes(app, monitor, needs_key=api_key is not None, **named)
-    watched = _WATCHED_LINKS if monitor is not None else {}
-    _add_index(app, {**_model_links(predictor.name), **watched}, **named)
     route = InferenceRoute(predictor, worker, metrics, limits, app.state.gate)
     add_v2_routes(app, predictor, worker, route, monitor)
     add_v1_routes(app, route)
+    add_page_routes(app, monitor, needs_key=api_key is not None, **named)
+    watched = _WATCHED_LINKS if monitor is not None else {}
+    _add_index(app, {**_model_links(predictor.name), **watched}, **named)
     if monitor is not None:
         add_reading_routes(app, monitor, **named)
         add_action_routes(app, monitor, limits, registry, api_key=api_key, **named)

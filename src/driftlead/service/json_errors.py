@@ -66,8 +66,8 @@ def explain_decode_error(
     message = str(error)
     if isinstance(error, RecursionError):
         return f"{field or 'body'} must be nested less deeply"
-    if isinstance(error, UnicodeDecodeError):
-        return f"{field or 'body'} must be UTF-8 text, got the byte 0x{error.object[error.start]:02x}"
+    if isinstance(error, UnicodeDecodeError) or "UTF-8" in message:
+        return f"{field or 'body'} must be UTF-8 text{_first_other_byte(bytes(text))}"
     if match := _WRONG_TYPE.match(message):
         rule = " or ".join(_NAMES.get(name, name) for name in match["expected"].split(" | "))
         rule += null_rule if match["got"] == "null" and match["path"] else ""
@@ -82,6 +82,14 @@ def explain_decode_error(
     if match := _TOO_LONG.match(message):
         return f"{_place(field, match['path'])} must be at most {match['most']} characters long, got more"
     return _explain_malformed(message, bytes(text), field or "body")
+
+
+def _first_other_byte(text: bytes) -> str:
+    try:
+        text.decode()
+    except UnicodeDecodeError as error:
+        return f", got the byte 0x{text[error.start]:02x}"
+    return ""
 
 
 def _explain_malformed(message: str, text: bytes, field: str) -> str:

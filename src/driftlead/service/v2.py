@@ -95,6 +95,12 @@ def add_v2_routes(
         Its reference says what values the metadata call usual.
     """
 
+    # First: an address is compared with all that come before its own.
+    @app.post("/v2/models/{model}/infer", summary="Predict", **INFER)
+    @app.post("/v2/models/{model}/versions/{version}/infer", summary="Predict", **INFER)
+    async def infer(request: Request, model: str, version: str | None = None) -> Response:
+        return await route.answer(request, model, version, _call, _response)
+
     @app.get("/v2", summary="Server metadata", **SERVER_METADATA)
     async def server_metadata() -> Response:
         extensions = ["binary_tensor_data"]
@@ -126,11 +132,6 @@ def add_v2_routes(
     async def model_ready(model: str, version: str | None = None) -> Response:
         require_model(predictor, model, version)
         return _readiness(worker.open, name=predictor.name)
-
-    @app.post("/v2/models/{model}/infer", summary="Predict", **INFER)
-    @app.post("/v2/models/{model}/versions/{version}/infer", summary="Predict", **INFER)
-    async def infer(request: Request, model: str, version: str | None = None) -> Response:
-        return await route.answer(request, model, version, _call, _response)
 
 
 def add_health_routes(app: FastAPI, is_open: Callable[[], bool]) -> None:
