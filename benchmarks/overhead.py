@@ -155,7 +155,7 @@ async def load(port: int, texts: list[bytes], seconds: float, rate: float | None
 
 @contextmanager
 def pair(folder: Path) -> Iterator[dict[str, Service]]:
-    """Run a watched and an unwatched service; they have compiled what they need."""
+    """Run a watched and an unwatched service."""
     services: dict[str, Service] = {}
     try:
         for name in ("watched", "unwatched"):
@@ -164,16 +164,17 @@ def pair(folder: Path) -> Iterator[dict[str, Service]]:
     finally:
         for service in services.values():
             service.process.terminate()
-            service.process.wait(20)
+        for service in services.values():
+            service.process.wait(60)
 
 
 @contextmanager
 def awake_processors() -> Iterator[None]:
     """Keep every processor busy with what gives way to all else; it ends with this process."""
-    program = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass"
+    program = f"import os\nwhile os.getppid() == {os.getpid()}: pass"
     idlers = []
     try:
-        for _ in range(os.cpu_count() or 1):
+        for _ in os.sched_getaffinity(0):
             idlers.append(subprocess.Popen([sys.executable, "-c", program]))
             os.sched_setscheduler(idlers[-1].pid, os.SCHED_IDLE, os.sched_param(0))
         yield

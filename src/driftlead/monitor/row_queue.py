@@ -43,7 +43,7 @@ class RowQueue:
         self._closed = False
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._waited_for = False
+        self._waiting = 0  # who waits for rows
 
     def __len__(self) -> int:
         return self._rows
@@ -57,8 +57,7 @@ class RowQueue:
             self._batches.append(batch)
             self._rows += rows
             self._bytes += size
-            if self._waited_for:
-                self._waited_for = False
+            if self._waiting:
                 self._changed.notify()
             return True
 
@@ -73,9 +72,9 @@ class RowQueue:
             Seconds in which more batches may join the first: many small ones then cost little more than one.
         """
         with self._changed:
-            while not (self._batches or self._closed):
-                self._waited_for = True
-                self._changed.wait()
+            self._waiting += 1
+            self._changed.wait_for(lambda: self._batches or self._closed)
+            self._waiting -= 1
             gathering = linger > 0 and not self._closed and self._rows < max_rows
         if gathering:
             # Asleep and not waiting for the condition: each offer would wake this side and take the

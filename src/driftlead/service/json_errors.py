@@ -66,7 +66,7 @@ def explain_decode_error(
     message = str(error)
     if isinstance(error, RecursionError):
         return f"{field or 'body'} must be nested less deeply"
-    if isinstance(error, UnicodeDecodeError) or "UTF-8" in message:
+    if isinstance(error, UnicodeDecodeError) or message.startswith("Invalid UTF-8"):
         return f"{field or 'body'} must be UTF-8 text{_first_other_byte(bytes(text))}"
     if match := _WRONG_TYPE.match(message):
         rule = " or ".join(_NAMES.get(name, name) for name in match["expected"].split(" | "))

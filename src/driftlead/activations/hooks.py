@@ -1,8 +1,7 @@
-"""Taps that copy what layers put out, and the columns that are computed from the copies."""
+"""Forward hooks that copy what layers put out, and the columns that are computed from the copies."""
 
 from __future__ import annotations
 
-import functools
 import logging
 import threading
 from collections import Counter
@@ -12,9 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, float32, nn
-from torch.compiler import is_dynamo_compiling
-from torch.utils.hooks import RemovableHandle
+from torch import nn
 
 from driftlead.activations.layers import Layer
 from driftlead.activations.moments import compile_moments
@@ -47,13 +44,13 @@ def watch(module: nn.Module, layers: Sequence[str | Layer]) -> ActivationWatch:
     Returns
     -------
     ActivationWatch
-        Holds the last forward pass of the calling thread; a context manager that removes itself.
+        Holds the last forward pass of the calling thread; a context manager that removes its hooks.
 
     Raises
     ------
     InvalidParameterError
-        When a layer does not exist, is named twice, or is TorchScript, which Python does not run; when
-        ``layers`` is a single name.
+        When a layer does not exist, is named twice, or is TorchScript, which calls no hooks; when ``layers``
+        is a single name.
 
     Notes
     -----
@@ -61,13 +58,9 @@ def watch(module: nn.Module, layers: Sequence[str | Layer]) -> ActivationWatch:
     that runs several times in a pass, the last run. A pass keeps at most `LARGEST_KEPT` elements per layer
     until its columns are computed.
 
-    A tap stands in for the ``forward`` of each layer, and sees what that returns, before any hook changes it.
-    Whoever else replaces a ``forward`` may: the tap goes on within it or around it. Copies of the network,
-    pickled ones too, are not watched.
-
-    A network that is watched after `torch.compile` is compiled anew with its next pass. A captured CUDA graph
-    replays without calling any layer. A pass belongs to the thread that runs it. `torch.nn.DataParallel`
-    cannot replicate a watched network.
+    Watch a network before `torch.compile`: what is compiled without hooks does not call them later. A
+    captured CUDA graph replays without calling any. A pass belongs to the thread that runs it:
+    `torch.nn.DataParallel` over several GPUs runs threads of its own, whose passes nobody takes.
 
     Examples
     --------
@@ -84,7 +77,7 @@ def watch(module: nn.Module, layers: Sequence[str | Layer]) -> ActivationWatch:
 
 
 # What was kept of one layer's output: the values, whether they are reduced already, and their CUDA stream.
-_Output = tuple[Tensor | NDArray[Any], bool, Any]
+_Output = tuple[torch.Tensor | NDArray[Any], bool, Any]
 
 
 class _Pass(NamedTuple):
@@ -92,7 +85,7 @@ class _Pass(NamedTuple):
 
     rows: int
     outputs: dict[str, _Output]
-    events: Sequence[Any]
+    events: list[Any]
     nbytes: int
 
 
@@ -104,7 +97,7 @@ class _Seen(threading.local):
 
 
 class ActivationWatch:
-    """The taps of one network and what they saw last; made by `watch`.
+    """The hooks of one network and what they saw last; made by `watch`.
 
     Attributes
     ----------
@@ -127,20 +120,12 @@ class ActivationWatch:
         self._seen = _Seen()
         self._errors = Counter({layer.name: 0 for layer in self._layers})
         self._error_lock = threading.Lock()
-        self._removable: list[_Tap | RemovableHandle] = [
-            _Recorder(found, self._seen, layer, self._count_error)
+        self._handles = [
+            found.register_forward_hook(_Recorder(self._seen, layer, self._count_error))
             for layer, found in zip(self._layers, modules, strict=True)
         ]
-        if modules and type(module).forward.__module__.split(".")[0] == "torch":
-            self._removable.append(module.register_forward_pre_hook(_StartHook(self._seen)))
-        elif modules:
-            self._removable.append(_Start(module, self._seen))
-        # These run their parts by one kernel, past their ``forward``, unless one has a hook.
-        self._removable += [
-            part.register_forward_hook(_do_nothing)
-            for layer, part in zip(self._layers, modules, strict=True)
-            if _is_part_of(nn.TransformerEncoderLayer, module, layer.name)
-        ]
+        if modules:
+            self._handles.append(module.register_forward_pre_hook(_Start(self._seen)))
 
     @property
     def errors(self) -> dict[str, int]:
@@ -171,26 +156,26 @@ class ActivationWatch:
         if rows is None:
             if self._layers and not outputs:
                 raise InvalidDataError(
-                    "no forward pass went through a watched layer in this thread since the last take()"
+                    "no forward pass went through a watched layer in this thread since the last take(); "
+                    "a network compiled before watch() needs torch.compiler.reset() after it"
                 )
             rows = next(iter(outputs.values()))[0].shape[0] if outputs else 0
         nbytes = 0
-        streams = None
+        streams = set()
         for kept, _, stream in outputs.values():
             nbytes += kept.nbytes
-            if isinstance(kept, Tensor) and kept.is_cuda:
-                streams = streams or set()
+            if isinstance(kept, torch.Tensor) and kept.is_cuda:
                 streams.add(stream or torch.cuda.current_stream(kept.device))
         # Work on other streams may read what was kept once these events have happened.
-        events = [stream.record_event() for stream in streams] if streams else ()
+        events = [stream.record_event() for stream in streams] if streams else []
         seen = _Pass(rows, outputs, events, nbytes)
         return DeferredColumns((rows, self._width), seen, self._compute, nbytes)
 
     def remove(self) -> None:
-        """Remove the taps; the network is as it was before `watch`. What was taken can still be computed."""
-        for each in self._removable:
-            each.remove()
-        self._removable.clear()
+        """Remove the hooks; the network is as it was before `watch`. What was taken can still be computed."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
 
     def __enter__(self) -> ActivationWatch:
         return self
@@ -213,7 +198,7 @@ class ActivationWatch:
             table.append(torch.cat(columns, dim=1))
         return torch.cat(table).cpu().numpy()
 
-    def _columns(self, layer: Layer, passes: Sequence[_Pass], device: torch.device) -> Tensor:
+    def _columns(self, layer: Layer, passes: Sequence[_Pass], device: torch.device) -> torch.Tensor:
         """Compute one layer's columns of several passes: in one go, where their outputs allow it."""
         try:
             return _reduce_together(layer, passes).to(device)
@@ -233,112 +218,54 @@ class ActivationWatch:
             _log.exception("layer %r cannot be watched; further failures are only counted", layer.name)
 
 
-# --- taps --------------------------------------------------------------------------------------------
+# --- hooks -------------------------------------------------------------------------------------------
 
 
-class _Tap:
-    """A stand-in for one module's ``forward``, which it calls.
+class _Hook:
+    """A hook of one network. It does not watch copies of it: copied or pickled along, it does nothing."""
 
-    Not a hook: where there is one PyTorch calls a module by a longer way, which costs a small network more
-    than all that is done here.
-    """
-
-    def __init__(self, module: nn.Module) -> None:
-        self._module = module
-        self._forward = module.forward
-        self._own = "forward" in vars(module)
-        self._active = True
-        functools.update_wrapper(self, self._forward, updated=())  # some ask which arguments a network takes
-        module.forward = self
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._forward(*args, **kwargs)
+    def __call__(self, _module: nn.Module, _inputs: object, output: Any = None) -> None:
+        return
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A copy of the network is not watched.
-        return _itself, (self._forward,)
-
-    def remove(self) -> None:
-        """Give the module its own ``forward`` back; where another stands before this one, let it pass."""
-        self._active = False
-        while isinstance(tap := vars(self._module).get("forward"), _Tap) and not tap._active:
-            if tap._own:
-                self._module.forward = tap._forward
-            else:
-                del self._module.forward
+        return _Hook, ()
 
 
-def _itself(forward: Callable[..., Any]) -> Callable[..., Any]:
-    return forward
-
-
-class _Start(_Tap):
-    """Around the network: what an interrupted pass left behind is not the next one's."""
-
-    def __init__(self, module: nn.Module, seen: _Seen) -> None:
-        super().__init__(module)
-        self._seen = seen
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        self._seen.outputs.clear()
-        return self._forward(*args, **kwargs)
-
-
-class _StartHook:
-    """The same as a hook, for a network that is one of PyTorch's own classes.
-
-    Compiled with a tap, it could not be run without it: the compiler passes over PyTorch's own code, unless
-    it was told from the beginning where to start.
-    """
+class _Start(_Hook):
+    """Before a pass: what an interrupted one left behind is not the next one's."""
 
     def __init__(self, seen: _Seen) -> None:
         self._seen = seen
 
-    def __call__(self, _module: nn.Module, _inputs: object) -> None:
+    def __call__(self, _module: nn.Module, _inputs: object, output: Any = None) -> None:
         self._seen.outputs.clear()
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _itself, (_do_nothing,)
 
+class _Recorder(_Hook):
+    """After a layer: keep its output. Whatever goes wrong here, the forward pass goes on."""
 
-def _do_nothing(*_: object) -> None:
-    return
-
-
-class _Recorder(_Tap):
-    """Around a layer: keep its output. Whatever goes wrong here, the forward pass goes on."""
-
-    def __init__(
-        self, module: nn.Module, seen: _Seen, layer: Layer, count_error: Callable[[Layer], None]
-    ) -> None:
-        super().__init__(module)
+    def __init__(self, seen: _Seen, layer: Layer, count_error: Callable[[Layer], None]) -> None:
         self._seen = seen
         self._layer = layer
         self._name = layer.name
         self._count_error = count_error
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        output = self._forward(*args, **kwargs)
-        if self._active:
-            try:
-                plain = _plain_values(output)
-                if plain is None or plain.size > LARGEST_KEPT:
-                    self._keep(output)
-                else:
-                    # A copy, because what follows may work in place; a reduction takes many times as long.
-                    self._seen.outputs[self._name] = (plain.copy(), False, None)
-            except Exception:
-                self._count_error(self._layer)
-        return output
-
-    def _keep(self, output: Any) -> None:
-        tensor = _first_tensor(output)
-        if tensor.requires_grad:
-            tensor = tensor.detach()
-        reduced = tensor.numel() > LARGEST_KEPT
-        kept = self._layer.reduce(tensor) if reduced else tensor.clone()
-        stream = _current_stream(tensor) if tensor.is_cuda else None
-        self._seen.outputs[self._name] = (kept, reduced, stream)
+    def __call__(self, _module: nn.Module, _inputs: object, output: Any = None) -> None:
+        try:
+            plain = _plain_values(output)
+            if plain is not None and plain.size <= LARGEST_KEPT:
+                # A copy, because what follows may work in place; it takes a fraction of a reduction's time.
+                self._seen.outputs[self._name] = (plain.copy(), False, None)
+                return
+            tensor = _first_tensor(output)
+            if tensor.requires_grad:
+                tensor = tensor.detach()
+            reduced = tensor.numel() > LARGEST_KEPT
+            kept = self._layer.reduce(tensor) if reduced else tensor.clone()
+            stream = _current_stream(tensor) if tensor.is_cuda else None
+            self._seen.outputs[self._name] = (kept, reduced, stream)
+        except Exception:
+            self._count_error(self._layer)
 
 
 def _plain_values(output: Any) -> NDArray[np.float32] | None:
@@ -347,9 +274,9 @@ def _plain_values(output: Any) -> NDArray[np.float32] | None:
     PyTorch gives the interpreter away whenever it copies a tensor or forgets one; NumPy seldom does, and who
     serves need not wait to have it back.
     """
-    if type(output) is not Tensor or output.dtype is not float32 or not output.is_cpu:
+    if type(output) is not torch.Tensor or not output.is_cpu or output.dtype is not torch.float32:
         return None
-    if output.requires_grad or is_dynamo_compiling():
+    if output.requires_grad or torch.compiler.is_compiling():
         return None
     try:
         values: NDArray[np.float32] = output.numpy()
@@ -358,9 +285,9 @@ def _plain_values(output: Any) -> NDArray[np.float32] | None:
     return values
 
 
-def _first_tensor(output: Any) -> Tensor:
+def _first_tensor(output: Any) -> torch.Tensor:
     """Find the output proper: attention and recurrent layers carry it first, other models by name."""
-    while not isinstance(output, Tensor):
+    while not isinstance(output, torch.Tensor):
         if isinstance(output, Mapping):
             output = next(iter(output.values()))
         elif isinstance(output, tuple | list):
@@ -382,20 +309,14 @@ def _find_modules(module: nn.Module, names: Sequence[str]) -> list[nn.Module]:
             listed = ", ".join(each for each in known if each)
             raise InvalidParameterError("layers", f"among the network's layers ({listed})", name)
         if isinstance(known[name], torch.jit.ScriptModule):
-            rule = "run by Python (TorchScript is not: watch the network that it was made from)"
+            rule = "run by Python (TorchScript calls no hooks: watch the network that it was made from)"
             raise InvalidParameterError("layers", rule, name)
     if len(set(names)) != len(names):
         raise InvalidParameterError("layers", "without repetition", list(names))
     return [known[name] for name in names]
 
 
-def _is_part_of(kind: type[nn.Module], module: nn.Module, name: str) -> bool:
-    """Whether a submodule lies within one of some kind."""
-    path = name.split(".")
-    return any(isinstance(module.get_submodule(".".join(path[:end])), kind) for end in range(len(path)))
-
-
-def _current_stream(tensor: Tensor) -> Any:
+def _current_stream(tensor: torch.Tensor) -> Any:
     # A compiler would take the stream of its own run for that of every later one.
     return None if torch.compiler.is_compiling() else torch.cuda.current_stream(tensor.device)
 
@@ -412,7 +333,7 @@ def _blocks(passes: Sequence[_Pass]) -> Iterator[list[_Pass]]:
     yield block
 
 
-def _reduce_together(layer: Layer, passes: Sequence[_Pass]) -> Tensor:
+def _reduce_together(layer: Layer, passes: Sequence[_Pass]) -> torch.Tensor:
     """Reduce the outputs of several passes at once; raises unless all are there and alike."""
     outputs = [each.outputs[layer.name] for each in passes]
     (reduced,) = {output[1] for output in outputs}
@@ -423,9 +344,9 @@ def _reduce_together(layer: Layer, passes: Sequence[_Pass]) -> Tensor:
     return together if reduced else layer.reduce(together)
 
 
-def _join(kept: list[Any]) -> Tensor:
+def _join(kept: list[Any]) -> torch.Tensor:
     """Put values under each other; raises unless they are alike."""
-    if any(isinstance(each, Tensor) for each in kept):
+    if any(isinstance(each, torch.Tensor) for each in kept):
         return torch.cat(kept)
     ((shape, dtype),) = {(each.shape[1:], each.dtype) for each in kept}
     # NumPy would give the interpreter away once for each of them.
