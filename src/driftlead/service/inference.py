@@ -1,7 +1,7 @@
 """Inference, one request at a time: decode, predict, encode, and hand the signals to the monitor.
 
-One at a time, because a model's forward pass uses all cores by itself, because hooks on a module must not
-meet two batches at once, and because then the monitor sees rows in the order in which they were answered.
+One at a time, because a model's forward pass uses all cores by itself, and because then the monitor sees rows
+in the order in which they were answered.
 
 In a thread of its own, so that whoever asks for the service's health never waits for a model. Where answers
 are brief, though, waking that thread takes longer than they do, and it and the event loop take the
