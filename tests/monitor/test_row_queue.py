@@ -12,7 +12,7 @@ from driftlead.monitor.row_queue import QueuedRows, RowQueue
 def wait_for_takers(queue, number):
     for _ in range(1000):
         with queue._lock:
-            if queue._waiting == number:
+            if queue._waiting_takers == number:
                 return
         time.sleep(0.005)
     raise AssertionError("nobody waits")

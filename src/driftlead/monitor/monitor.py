@@ -161,7 +161,6 @@ class Monitor:
             self._counts.error,
         )
         self._lost_closed = False
-        self._n_signals = profile.n_signals
         self._queue = RowQueue(self.settings.queue_rows, self.settings.queue_bytes)
         self._pruner = Pruner(self.store, self._clock)
         self._closed = False
@@ -267,8 +266,8 @@ class Monitor:
             What was predicted: class probabilities, or a single column of predicted values. Not copied.
         """
         try:
-            batch = checked_rows(rows, self._n_signals)
-            n = batch.shape[0]
+            batch = checked_rows(rows, self.profile.n_signals)
+            n = len(batch)
             # Without rows a batch takes no room, so no number of them would ever fill the queue.
             if n == 0:
                 return
@@ -302,7 +301,7 @@ class Monitor:
         InvalidDataError
             When the rows are no numbers or do not have one column per signal, or a time or a score is none.
         """
-        batch = join_rows([checked_rows(rows, self._n_signals)])
+        batch = join_rows([checked_rows(rows, self.profile.n_signals)])
         times = checked_times(self._clock() if observed_at is None else observed_at, len(batch))
         if ids is not None and len(batch):
             self._recorder.offer(ids, checked_scores(scores), float(times[-1]))

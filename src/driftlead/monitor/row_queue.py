@@ -43,7 +43,7 @@ class RowQueue:
         self._closed = False
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._waiting = 0  # who waits for rows
+        self._waiting_takers = 0
 
     def __len__(self) -> int:
         return self._rows
@@ -51,13 +51,14 @@ class RowQueue:
     def offer(self, batch: QueuedRows) -> bool:
         """Take a batch if there is room for all of it and the queue is open; say whether it was taken."""
         rows, size = batch.rows.shape[0], batch.rows.nbytes
+        # Whoever serves waits for this: the condition's own ways to lock and to notify take longer.
         with self._lock:
             if self._closed or self._rows + rows > self.capacity or self._bytes + size > self.max_bytes:
                 return False
             self._batches.append(batch)
             self._rows += rows
             self._bytes += size
-            if self._waiting:
+            if self._waiting_takers:
                 self._changed.notify()
             return True
 
@@ -72,9 +73,9 @@ class RowQueue:
             Seconds in which more batches may join the first: many small ones then cost little more than one.
         """
         with self._changed:
-            self._waiting += 1
+            self._waiting_takers += 1
             self._changed.wait_for(lambda: self._batches or self._closed)
-            self._waiting -= 1
+            self._waiting_takers -= 1
             gathering = linger > 0 and not self._closed and self._rows < max_rows
         if gathering:
             # Asleep and not waiting for the condition: each offer would wake this side and take the

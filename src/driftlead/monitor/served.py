@@ -10,7 +10,6 @@ from driftlead.signals import SignalRows
 
 __all__ = ["checked_rows", "checked_scores", "checked_times"]
 
-_FLOAT32 = np.dtype(np.float32)
 _LATEST = 253_402_300_800.0  # the year 10000, beyond which times cannot be written
 
 
@@ -41,7 +40,7 @@ def checked_times(given: ArrayLike, rows: int) -> NDArray[np.float64]:
 
 def checked_scores(scores: ArrayLike | None) -> NDArray[np.float32]:
     """Return what was predicted as it is kept; without it there is nothing to compare a label with."""
-    if isinstance(scores, np.ndarray) and scores.dtype == _FLOAT32:
+    if isinstance(scores, np.ndarray) and scores.dtype == np.float32:
         return scores
     if scores is None:
         return np.empty((0, 1), np.float32)

@@ -81,7 +81,8 @@ class Call(Protocol):
 
 
 # An answer is brief if nobody who waits for the event loop minds. The processor's time tells: two threads in
-# each other's way make brief answers seem long, and would stay two for ever.
+# each other's way make brief answers seem long, and would stay two for ever. On a slow machine the
+# thread takes twice the processor's time as well: there is room for that.
 _BRIEF_SECONDS, _BRIEF_WAIT_SECONDS = 0.005, 0.025
 # After one that takes as long as a health check may wait, the next few go to the thread.
 _LONG_SECONDS = 0.1
