@@ -511,3 +511,10 @@ def test_log_lines_carry_the_id_and_never_the_payload(service, caplog):
     for record in caplog.records:
         assert "0.123456" not in str(record.__dict__)
         assert "leak" not in str(record.__dict__)
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_an_inference_request_is_compared_with_no_other_address_before_its_own(make_service, watched):
+    service = make_service(watched=watched)
+    paths = [route.path for route in service.app.routes if route.path != "/openapi.json"]
+    assert [path.endswith("/infer") for path in paths[:3]] == [True, True, False]
