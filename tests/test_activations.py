@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from driftlead.activations import LARGEST_KEPT, MOST_COLUMNS, Layer, hooks, watch
+from driftlead.activations import LARGEST_KEPT, MOST_COLUMNS, Layer, activation_watch, watch
 from driftlead.errors import InvalidDataError, InvalidParameterError
 from driftlead.signals import SignalRows, join_rows
 
@@ -85,7 +85,7 @@ def test_blocks_of_passes_stay_in_order(network, images, monkeypatch):
             network(images[row : row + 1])
             parts.append(SignalRows(watched.take()))
         whole = join_rows(parts)
-        monkeypatch.setattr(hooks, "_BLOCK_BYTES", 2 * parts[0].nbytes)
+        monkeypatch.setattr(activation_watch, "_BLOCK_BYTES", 2 * parts[0].nbytes)
         close(join_rows(parts), whole)
     assert parts[0].nbytes == 4 * (144 + 5)
 
@@ -94,7 +94,7 @@ def test_large_outputs_are_reduced_at_once_to_the_same(network, images, monkeypa
     with watch(network, [Layer("0", units=4, projection=3)]) as watched, torch.no_grad():
         parts = []
         for largest in (LARGEST_KEPT, 4 * 36 * len(images) - 1):
-            monkeypatch.setattr(hooks, "LARGEST_KEPT", largest)
+            monkeypatch.setattr(activation_watch, "LARGEST_KEPT", largest)
             # Under autocast the layer works in half precision; what is computed of it must not.
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 network(images)
@@ -379,7 +379,7 @@ def test_a_compiled_network_is_watched_without_a_break(network, images, order, f
 def test_a_compiled_network_reduces_large_outputs_without_a_break(
     network, images, monkeypatch, fresh_compiler
 ):
-    monkeypatch.setattr(hooks, "LARGEST_KEPT", 0)
+    monkeypatch.setattr(activation_watch, "LARGEST_KEPT", 0)
     with watch(network, [Layer("0", units=4, projection=3)]) as watched, torch.no_grad():
         network(images)
         expected = taken(watched)
@@ -447,7 +447,7 @@ def test_a_pass_only_copies_outputs(network, images, dtype, copies):
 @pytest.mark.parametrize("largest", [LARGEST_KEPT, 0])
 def test_a_pass_reads_no_value(network, images, monkeypatch, largest):
     """On the meta device there are no values: whatever needs one fails."""
-    monkeypatch.setattr(hooks, "LARGEST_KEPT", largest)
+    monkeypatch.setattr(activation_watch, "LARGEST_KEPT", largest)
     with watch(network.to("meta"), [Layer("0", units=4), "3"]) as watched:
         network(images.to("meta"))
         assert watched.take().shape == (7, 8)

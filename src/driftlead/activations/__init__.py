@@ -6,7 +6,7 @@ that asks for it (`driftlead.signals.join_rows`), which then moves one small mat
 too large to keep are reduced at once, still without waiting for the device.
 """
 
-from driftlead.activations.hooks import LARGEST_KEPT, ActivationWatch, watch
+from driftlead.activations.activation_watch import LARGEST_KEPT, ActivationWatch, watch
 from driftlead.activations.layers import MOST_COLUMNS, Layer
 from driftlead.activations.reference import profile_activations
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from driftlead.activations.hooks import ActivationWatch
+from driftlead.activations.activation_watch import ActivationWatch
 from driftlead.reference import ReferenceProfile
 
 __all__ = ["profile_activations"]

@@ -15,6 +15,7 @@ from torch import nn
 
 from driftlead.activations.layers import Layer
 from driftlead.activations.moments import compile_moments
+from driftlead.activations.taps import Tap
 from driftlead.errors import InvalidDataError, InvalidParameterError
 from driftlead.signals import DeferredColumns, Signal
 
@@ -95,6 +96,10 @@ class _Seen(threading.local):
     def __init__(self) -> None:
         self.outputs: dict[str, _Output] = {}
 
+    def forget(self) -> None:
+        """Forget the outputs of this thread's pass."""
+        self.outputs.clear()
+
 
 class ActivationWatch:
     """The hooks of one network and what they saw last; made by `watch`.
@@ -120,12 +125,16 @@ class ActivationWatch:
         self._seen = _Seen()
         self._errors = Counter({layer.name: 0 for layer in self._layers})
         self._error_lock = threading.Lock()
-        self._handles = [
-            found.register_forward_hook(_Recorder(self._seen, layer, self._count_error))
+        fused = _fused_parts(module)
+        self._taps = [
+            Tap(found, after=_Recorder(self._seen, layer, self._count_error), hook=id(found) in fused)
             for layer, found in zip(self._layers, modules, strict=True)
         ]
         if modules:
-            self._handles.append(module.register_forward_pre_hook(_Start(self._seen)))
+            # What an interrupted pass left behind is not the next one's.
+            self._taps.append(Tap(module, before=self._seen.forget))
+        for tap in self._taps:
+            tap.install()
 
     @property
     def errors(self) -> dict[str, int]:
@@ -173,9 +182,9 @@ class ActivationWatch:
 
     def remove(self) -> None:
         """Remove the hooks; the network is as it was before `watch`. What was taken can still be computed."""
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
+        for tap in self._taps:
+            tap.remove()
+        self._taps.clear()
 
     def __enter__(self) -> ActivationWatch:
         return self
@@ -218,30 +227,10 @@ class ActivationWatch:
             _log.exception("layer %r cannot be watched; further failures are only counted", layer.name)
 
 
-# --- hooks -------------------------------------------------------------------------------------------
+# --- the network's side -------------------------------------------------------------------------------
 
 
-class _Hook:
-    """A hook of one network. It does not watch copies of it: copied or pickled along, it does nothing."""
-
-    def __call__(self, _module: nn.Module, _inputs: object, output: Any = None) -> None:
-        return
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _Hook, ()
-
-
-class _Start(_Hook):
-    """Before a pass: what an interrupted one left behind is not the next one's."""
-
-    def __init__(self, seen: _Seen) -> None:
-        self._seen = seen
-
-    def __call__(self, _module: nn.Module, _inputs: object, output: Any = None) -> None:
-        self._seen.outputs.clear()
-
-
-class _Recorder(_Hook):
+class _Recorder:
     """After a layer: keep its output. Whatever goes wrong here, the forward pass goes on."""
 
     def __init__(self, seen: _Seen, layer: Layer, count_error: Callable[[Layer], None]) -> None:
@@ -250,7 +239,7 @@ class _Recorder(_Hook):
         self._name = layer.name
         self._count_error = count_error
 
-    def __call__(self, _module: nn.Module, _inputs: object, output: Any = None) -> None:
+    def __call__(self, output: Any) -> None:
         try:
             plain = _plain_values(output)
             if plain is not None and plain.size <= LARGEST_KEPT:
@@ -299,7 +288,10 @@ def _first_tensor(output: Any) -> torch.Tensor:
     return output
 
 
-# --- the network's side and the joining side ---------------------------------------------------------
+def _fused_parts(module: nn.Module) -> set[int]:
+    """Find, by identity, the parts of layers that PyTorch runs by one kernel unless a part has a hook."""
+    layers = [each for each in module.modules() if isinstance(each, nn.TransformerEncoderLayer)]
+    return {id(part) for layer in layers for part in layer.modules()}
 
 
 def _find_modules(module: nn.Module, names: Sequence[str]) -> list[nn.Module]:
@@ -319,6 +311,9 @@ def _find_modules(module: nn.Module, names: Sequence[str]) -> list[nn.Module]:
 def _current_stream(tensor: torch.Tensor) -> Any:
     # A compiler would take the stream of its own run for that of every later one.
     return None if torch.compiler.is_compiling() else torch.cuda.current_stream(tensor.device)
+
+
+# --- the joining side ----------------------------------------------------------------------------------
 
 
 def _blocks(passes: Sequence[_Pass]) -> Iterator[list[_Pass]]:
