@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, float32, nn
+from torch.compiler import is_dynamo_compiling
 
 from driftlead.activations.layers import Layer
-from driftlead.activations.moments import compile_moments
+from driftlead.activations.moments import compile_moments, fill_moments_at
 from driftlead.activations.taps import Tap
 from driftlead.errors import InvalidDataError, InvalidParameterError
 from driftlead.signals import DeferredColumns, Signal
@@ -25,6 +26,9 @@ _log = logging.getLogger(__name__)
 
 #: Elements of a layer's output in one forward pass that are kept; a larger output is reduced at once.
 LARGEST_KEPT = 131_072
+
+# Rows of a pass whose moments are computed at once; more of them wait for their neighbours.
+_ROWS_AT_ONCE = 64
 
 # Bytes reduced at once: enough to spread the cost of a call, and few turns of the interpreter are taken from
 # whoever serves; few enough that what lies between does not leave a CPU's caches.
@@ -78,7 +82,7 @@ def watch(module: nn.Module, layers: Sequence[str | Layer]) -> ActivationWatch:
 
 
 # What was kept of one layer's output: the values, whether they are reduced already, and their CUDA stream.
-_Output = tuple[torch.Tensor | NDArray[Any], bool, Any]
+_Output = tuple[Tensor | NDArray[Any], bool, Any]
 
 
 class _Pass(NamedTuple):
@@ -91,14 +95,30 @@ class _Pass(NamedTuple):
 
 
 class _Seen(threading.local):
-    """The outputs of each thread's current pass: forward passes may run in several threads at once."""
+    """What each thread's current pass put out: forward passes may run in several threads at once.
 
-    def __init__(self) -> None:
+    Attributes
+    ----------
+    outputs : dict
+        What was kept, by layer.
+    moments : ndarray of float32, shape (most rows, 2 × layers)
+        Mean and standard deviation of layers whose output was reduced at once.
+    rows_of : dict
+        How many rows those layers had.
+    moments_at : tuple
+        Where ``moments`` lies, how many values its rows have, and ``rows_of``.
+    """
+
+    def __init__(self, layers: int) -> None:
         self.outputs: dict[str, _Output] = {}
+        self.moments = np.empty((_ROWS_AT_ONCE, 2 * layers), np.float32)
+        self.rows_of: dict[str, int] = {}
+        self.moments_at = (self.moments.ctypes.data, 2 * layers, self.rows_of)
 
     def forget(self) -> None:
-        """Forget the outputs of this thread's pass."""
+        """Forget this thread's pass."""
         self.outputs.clear()
+        self.rows_of.clear()
 
 
 class ActivationWatch:
@@ -122,13 +142,14 @@ class ActivationWatch:
         if any(layer.moments for layer in self._layers):
             compile_moments()
         self._width = len(self.signals)
-        self._seen = _Seen()
+        self._place = {layer.name: place for place, layer in enumerate(self._layers)}
+        self._seen = _Seen(len(self._layers))
         self._errors = Counter({layer.name: 0 for layer in self._layers})
         self._error_lock = threading.Lock()
         fused = _fused_parts(module)
         self._taps = [
-            Tap(found, after=_Recorder(self._seen, layer, self._count_error), hook=id(found) in fused)
-            for layer, found in zip(self._layers, modules, strict=True)
+            Tap(found, after=_recorder(self._seen, place, layer, self._count_error), hook=id(found) in fused)
+            for place, (layer, found) in enumerate(zip(self._layers, modules, strict=True))
         ]
         if modules:
             # What an interrupted pass left behind is not the next one's.
@@ -142,8 +163,8 @@ class ActivationWatch:
         with self._error_lock:
             return dict(self._errors)
 
-    def take(self, rows: int | None = None) -> DeferredColumns:
-        """Return the columns of this thread's last forward pass, to be computed later, and forget the pass.
+    def take(self, rows: int | None = None) -> NDArray[np.float32] | DeferredColumns:
+        """Return the columns of this thread's last forward pass, and forget the pass.
 
         Parameters
         ----------
@@ -152,16 +173,26 @@ class ActivationWatch:
 
         Returns
         -------
-        DeferredColumns, shape (rows, n_signals)
-            In the order of `signals`. A layer that took no part in the pass, had another number of rows or
-            could not be reduced has NaN. `numpy.asarray` computes them at once.
+        ndarray or DeferredColumns, shape (rows, n_signals)
+            In the order of `signals`; mostly to be computed later, and `numpy.asarray` computes them at once.
+            A layer that took no part in the pass, had another number of rows or could not be reduced has NaN.
 
         Raises
         ------
         InvalidDataError
             When ``rows`` is not given and no watched layer ran in this thread since the last call.
         """
-        outputs, self._seen.outputs = self._seen.outputs, {}
+        seen = self._seen
+        if not seen.outputs and len(seen.rows_of) == len(self._layers) > 0:
+            found = set(seen.rows_of.values())
+            if len(found) == 1 and (rows is None or rows in found):
+                seen.rows_of.clear()
+                return seen.moments[: found.pop()].copy()
+        outputs, seen.outputs = seen.outputs, {}
+        for name, count in seen.rows_of.items():
+            left = 2 * self._place[name]
+            outputs[name] = (seen.moments[:count, left : left + 2].copy(), True, None)
+        seen.rows_of.clear()
         if rows is None:
             if self._layers and not outputs:
                 raise InvalidDataError(
@@ -171,14 +202,14 @@ class ActivationWatch:
             rows = next(iter(outputs.values()))[0].shape[0] if outputs else 0
         nbytes = 0
         streams = set()
-        for kept, _, stream in outputs.values():
-            nbytes += kept.nbytes
-            if isinstance(kept, torch.Tensor) and kept.is_cuda:
-                streams.add(stream or torch.cuda.current_stream(kept.device))
+        for values, _, stream in outputs.values():
+            nbytes += values.nbytes
+            if isinstance(values, Tensor) and values.is_cuda:
+                streams.add(stream or torch.cuda.current_stream(values.device))
         # Work on other streams may read what was kept once these events have happened.
         events = [stream.record_event() for stream in streams] if streams else []
-        seen = _Pass(rows, outputs, events, nbytes)
-        return DeferredColumns((rows, self._width), seen, self._compute, nbytes)
+        kept = _Pass(rows, outputs, events, nbytes)
+        return DeferredColumns((rows, self._width), kept, self._compute, nbytes)
 
     def remove(self) -> None:
         """Remove the hooks; the network is as it was before `watch`. What was taken can still be computed."""
@@ -207,7 +238,7 @@ class ActivationWatch:
             table.append(torch.cat(columns, dim=1))
         return torch.cat(table).cpu().numpy()
 
-    def _columns(self, layer: Layer, passes: Sequence[_Pass], device: torch.device) -> torch.Tensor:
+    def _columns(self, layer: Layer, passes: Sequence[_Pass], device: torch.device) -> Tensor:
         """Compute one layer's columns of several passes: in one go, where their outputs allow it."""
         try:
             return _reduce_together(layer, passes).to(device)
@@ -230,31 +261,50 @@ class ActivationWatch:
 # --- the network's side -------------------------------------------------------------------------------
 
 
-class _Recorder:
-    """After a layer: keep its output. Whatever goes wrong here, the forward pass goes on."""
+def _recorder(
+    seen: _Seen, place: int, layer: Layer, count_error: Callable[[Layer], None]
+) -> Callable[[Any], None]:
+    """Return what keeps a layer's output, or its moments. Whatever goes wrong there, the pass goes on."""
+    name = layer.name
+    moments_only = layer.moments_only
+    offset = 2 * place * np.dtype(np.float32).itemsize
 
-    def __init__(self, seen: _Seen, layer: Layer, count_error: Callable[[Layer], None]) -> None:
-        self._seen = seen
-        self._layer = layer
-        self._name = layer.name
-        self._count_error = count_error
-
-    def __call__(self, output: Any) -> None:
+    # One function for the commonest kind of output, and no attributes: each layer of each pass pays for it.
+    def record(output: Any) -> None:
         try:
-            plain = _plain_values(output)
-            if plain is not None and plain.size <= LARGEST_KEPT:
-                # A copy, because what follows may work in place; it takes a fraction of a reduction's time.
-                self._seen.outputs[self._name] = (plain.copy(), False, None)
-                return
-            tensor = _first_tensor(output)
-            if tensor.requires_grad:
-                tensor = tensor.detach()
-            reduced = tensor.numel() > LARGEST_KEPT
-            kept = self._layer.reduce(tensor) if reduced else tensor.clone()
-            stream = _current_stream(tensor) if tensor.is_cuda else None
-            self._seen.outputs[self._name] = (kept, reduced, stream)
+            if (
+                moments_only
+                and not is_dynamo_compiling()
+                and type(output) is Tensor
+                and output.dtype is float32
+                and output.is_cpu
+                and output.is_contiguous()
+                and 0 < output.numel() <= LARGEST_KEPT
+                and output.shape[0] <= _ROWS_AT_ONCE
+            ):
+                rows = output.shape[0]
+                address, stride, rows_of = seen.moments_at
+                fill_moments_at(output.data_ptr(), rows, output.numel() // rows, address + offset, stride)
+                rows_of[name] = rows
+            else:
+                seen.outputs[name] = _kept(layer, output)
         except Exception:
-            self._count_error(self._layer)
+            count_error(layer)
+
+    return record
+
+
+def _kept(layer: Layer, output: Any) -> _Output:
+    plain = _plain_values(output)
+    if plain is not None and plain.size <= LARGEST_KEPT:
+        # A copy, because what follows may work in place; it takes a fraction of a reduction's time.
+        return plain.copy(), False, None
+    tensor = _first_tensor(output)
+    if tensor.requires_grad:
+        tensor = tensor.detach()
+    reduced = tensor.numel() > LARGEST_KEPT
+    kept = layer.reduce(tensor) if reduced else tensor.clone()
+    return kept, reduced, _current_stream(tensor) if tensor.is_cuda else None
 
 
 def _plain_values(output: Any) -> NDArray[np.float32] | None:
@@ -263,7 +313,7 @@ def _plain_values(output: Any) -> NDArray[np.float32] | None:
     PyTorch gives the interpreter away whenever it copies a tensor or forgets one; NumPy seldom does, and who
     serves need not wait to have it back.
     """
-    if type(output) is not torch.Tensor or not output.is_cpu or output.dtype is not torch.float32:
+    if type(output) is not Tensor or not output.is_cpu or output.dtype is not torch.float32:
         return None
     if output.requires_grad or torch.compiler.is_compiling():
         return None
@@ -274,9 +324,9 @@ def _plain_values(output: Any) -> NDArray[np.float32] | None:
     return values
 
 
-def _first_tensor(output: Any) -> torch.Tensor:
+def _first_tensor(output: Any) -> Tensor:
     """Find the output proper: attention and recurrent layers carry it first, other models by name."""
-    while not isinstance(output, torch.Tensor):
+    while not isinstance(output, Tensor):
         if isinstance(output, Mapping):
             output = next(iter(output.values()))
         elif isinstance(output, tuple | list):
@@ -308,7 +358,7 @@ def _find_modules(module: nn.Module, names: Sequence[str]) -> list[nn.Module]:
     return [known[name] for name in names]
 
 
-def _current_stream(tensor: torch.Tensor) -> Any:
+def _current_stream(tensor: Tensor) -> Any:
     # A compiler would take the stream of its own run for that of every later one.
     return None if torch.compiler.is_compiling() else torch.cuda.current_stream(tensor.device)
 
@@ -328,7 +378,7 @@ def _blocks(passes: Sequence[_Pass]) -> Iterator[list[_Pass]]:
     yield block
 
 
-def _reduce_together(layer: Layer, passes: Sequence[_Pass]) -> torch.Tensor:
+def _reduce_together(layer: Layer, passes: Sequence[_Pass]) -> Tensor:
     """Reduce the outputs of several passes at once; raises unless all are there and alike."""
     outputs = [each.outputs[layer.name] for each in passes]
     (reduced,) = {output[1] for output in outputs}
@@ -339,9 +389,9 @@ def _reduce_together(layer: Layer, passes: Sequence[_Pass]) -> torch.Tensor:
     return together if reduced else layer.reduce(together)
 
 
-def _join(kept: list[Any]) -> torch.Tensor:
+def _join(kept: list[Any]) -> Tensor:
     """Put values under each other; raises unless they are alike."""
-    if any(isinstance(each, torch.Tensor) for each in kept):
+    if any(isinstance(each, Tensor) for each in kept):
         return torch.cat(kept)
     ((shape, dtype),) = {(each.shape[1:], each.dtype) for each in kept}
     # NumPy would give the interpreter away once for each of them.

@@ -81,6 +81,11 @@ class Layer:
         columns += [f"projection{index}" for index in range(self.projection)]
         return tuple(Signal(f"activation:{self.name}.{column}") for column in columns)
 
+    @property
+    def moments_only(self) -> bool:
+        """Whether mean and standard deviation are all that is watched."""
+        return self.moments and not self.units and not self.projection
+
     def reduce(self, output: torch.Tensor) -> torch.Tensor:
         """Compute the layer's columns.
 

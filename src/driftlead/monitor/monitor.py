@@ -27,7 +27,7 @@ from driftlead.monitor.memory_store import MemoryStore
 from driftlead.monitor.pruner import Pruner
 from driftlead.monitor.recorder import Recorder
 from driftlead.monitor.records import Store
-from driftlead.monitor.row_queue import QueuedRows, RowQueue
+from driftlead.monitor.row_queue import RowQueue
 from driftlead.monitor.served import checked_rows, checked_scores, checked_times
 from driftlead.monitor.settings import MonitorSettings
 from driftlead.monitor.snapshot import MonitorSnapshot
@@ -121,6 +121,7 @@ class Monitor:
             profile.require_model(model_hash)
         self.settings = settings or MonitorSettings()
         self.store: Store = store if store is not None else MemoryStore()
+        self._n_signals = profile.n_signals
         self._row_settings = self.settings.for_rows(profile)
         self._clock = clock
         self._counts = Counts(_REASONS, (*_PLACES, *self.settings.detector_names))
@@ -266,13 +267,13 @@ class Monitor:
             What was predicted: class probabilities, or a single column of predicted values. Not copied.
         """
         try:
-            batch = checked_rows(rows, self.profile.n_signals)
-            n = len(batch)
+            batch = checked_rows(rows, self._n_signals)
+            n = batch.shape[0]
             # Without rows a batch takes no room, so no number of them would ever fill the queue.
             if n == 0:
                 return
             now = self._clock()
-            if not self._queue.offer(QueuedRows(batch, now)):
+            if not self._queue.offer(batch, now):
                 self._counts.drop("closed" if self._closed else "queue_full", n)
             if ids is not None:
                 self._recorder.offer(ids, checked_scores(scores), now)
@@ -301,7 +302,7 @@ class Monitor:
         InvalidDataError
             When the rows are no numbers or do not have one column per signal, or a time or a score is none.
         """
-        batch = join_rows([checked_rows(rows, self.profile.n_signals)])
+        batch = join_rows([checked_rows(rows, self._n_signals)])
         times = checked_times(self._clock() if observed_at is None else observed_at, len(batch))
         if ids is not None and len(batch):
             self._recorder.offer(ids, checked_scores(scores), float(times[-1]))

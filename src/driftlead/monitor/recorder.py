@@ -86,7 +86,7 @@ class Recorder:
         self._on_error = on_error
         self._before_episodes = before_episodes
         self.after_messages: Callable[[], None] = lambda: None
-        self._offered: deque[_Offered] = deque()
+        self._offered: deque[tuple[Sequence[str], NDArray[np.float32], float]] = deque()
         self._waiting: deque[_Offered] = deque()
         self._waiting_rows = 0  # of both
         self._waiting_ids: set[str] = set()
@@ -151,8 +151,7 @@ class Recorder:
                 self._dropped["buffer_full"] += n
             else:
                 # Whoever serves waits for this: what they are is looked at later.
-                kept = ids if isinstance(ids, str) else tuple(ids)
-                self._offered.append(_Offered(kept, scores, made_at))
+                self._offered.append((ids if isinstance(ids, str) else tuple(ids), scores, made_at))
                 self._waiting_rows += n
                 self._waiting_bytes += size
 
@@ -284,7 +283,7 @@ class Recorder:
         rows = 0
         with self._lock:
             while self._offered and rows < _WRITE_ROWS:
-                some.append(self._offered.popleft())
+                some.append(_Offered(*self._offered.popleft()))
                 rows += len(some[-1].ids)
         return some
 

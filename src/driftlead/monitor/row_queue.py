@@ -38,7 +38,7 @@ class RowQueue:
         self.capacity = capacity
         self.max_bytes = max_bytes
         self._bytes = 0
-        self._batches: deque[QueuedRows] = deque()
+        self._batches: deque[tuple[NDArray[np.float64] | SignalRows, float]] = deque()
         self._rows = 0
         self._closed = False
         self._lock = threading.Lock()
@@ -48,15 +48,16 @@ class RowQueue:
     def __len__(self) -> int:
         return self._rows
 
-    def offer(self, batch: QueuedRows) -> bool:
+    def offer(self, rows: NDArray[np.float64] | SignalRows, observed_at: float) -> bool:
         """Take a batch if there is room for all of it and the queue is open; say whether it was taken."""
-        rows, size = batch.rows.shape[0], batch.rows.nbytes
-        # Whoever serves waits for this: the condition's own ways to lock and to notify take longer.
+        count, size = rows.shape[0], rows.nbytes
+        # Whoever serves waits for this: the condition's own ways to lock and to notify take longer, and a
+        # plain tuple is made sooner than a named one.
         with self._lock:
-            if self._closed or self._rows + rows > self.capacity or self._bytes + size > self.max_bytes:
+            if self._closed or self._rows + count > self.capacity or self._bytes + size > self.max_bytes:
                 return False
-            self._batches.append(batch)
-            self._rows += rows
+            self._batches.append((rows, observed_at))
+            self._rows += count
             self._bytes += size
             if self._waiting_takers:
                 self._changed.notify()
@@ -84,9 +85,9 @@ class RowQueue:
         with self._changed:
             taken: list[QueuedRows] = []
             rows = 0
-            while self._batches and (not taken or rows + len(self._batches[0].rows) <= max_rows):
-                batch = self._batches.popleft()
-                rows += len(batch.rows)
+            while self._batches and (not taken or rows + self._batches[0][0].shape[0] <= max_rows):
+                batch = QueuedRows(*self._batches.popleft())
+                rows += batch.rows.shape[0]
                 self._bytes -= batch.rows.nbytes
                 taken.append(batch)
             self._rows -= rows

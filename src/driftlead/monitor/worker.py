@@ -69,7 +69,7 @@ class Worker:
 
     def _work(self) -> None:
         while batches := self._queue.take(self._rows, self._linger):
-            total = sum(len(batch.rows) for batch in batches)
+            total = sum(batch.rows.shape[0] for batch in batches)
             advanced = 0
             try:
                 rows, times = self._joined(batches)
@@ -89,7 +89,7 @@ class Worker:
         except Exception:
             self._on_error("worker")
             rows, batches = _joinable(batches)
-        times = np.repeat([batch.observed_at for batch in batches], [len(batch.rows) for batch in batches])
+        times = np.repeat([batch.observed_at for batch in batches], [batch.rows.shape[0] for batch in batches])
         return rows, times
 
 
