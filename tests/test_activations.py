@@ -1,4 +1,4 @@
-"""Forward hooks see what the layers put out, per row, disturb nothing, and leave no trace."""
+"""Taps see what the layers put out, per row, disturb nothing, and leave no trace."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import copy
 import pickle
 import threading
 import warnings
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -67,10 +68,11 @@ def test_many_passes_are_reduced_as_one(network, images, monkeypatch):
         Layer, "reduce", lambda self, output: reductions.append(len(output)) or reduce(self, output)
     )
     sizes = [1, 1, 3, 0, 1, 7]
+    network = network.double()
     with watch(network, ["0", "3"]) as watched, torch.no_grad():
         parts = []
         for size in sizes:
-            network(images[:size])
+            network(images[:size].double())
             parts.append(SignalRows(watched.take()))
         assert reductions == []
         joined = join_rows(parts)
@@ -79,6 +81,7 @@ def test_many_passes_are_reduced_as_one(network, images, monkeypatch):
 
 
 def test_blocks_of_passes_stay_in_order(network, images, monkeypatch):
+    network, images = network.bfloat16(), images.bfloat16()
     with watch(network, ["0", "3"]) as watched, torch.no_grad():
         parts = []
         for row in range(7):
@@ -87,7 +90,7 @@ def test_blocks_of_passes_stay_in_order(network, images, monkeypatch):
         whole = join_rows(parts)
         monkeypatch.setattr(activation_watch, "_BLOCK_BYTES", 2 * parts[0].nbytes)
         close(join_rows(parts), whole)
-    assert parts[0].nbytes == 4 * (144 + 5)
+    assert parts[0].nbytes == 2 * (144 + 5)
 
 
 def test_large_outputs_are_reduced_at_once_to_the_same(network, images, monkeypatch):
@@ -182,13 +185,19 @@ def test_training_with_gradients_goes_on_undisturbed(network, images):
     with watch(network, ["0", "3"]) as watched:
         output = network(images)
         columns = watched.take()
-        # What is kept must not keep the graph of the pass.
-        kept = [each for each, *_ in columns.content.outputs.values()]
-        assert not any(isinstance(each, torch.Tensor) and each.requires_grad for each in kept)
         output.sum().backward()
         close(np.asarray(columns)[:, 2:], moments(output))
     for parameter, gradient in zip(network.parameters(), expected, strict=True):
         assert torch.equal(parameter.grad, gradient)
+
+
+def test_what_is_kept_does_not_keep_the_graph_of_its_pass(network, images):
+    network.double().train()
+    with watch(network, ["0", "3"]) as watched:
+        network(images.double())
+        kept = [each for each, *_ in watched.take().content.outputs.values()]
+        assert len(kept) == 2
+        assert not any(isinstance(each, torch.Tensor) and each.requires_grad for each in kept)
 
 
 def test_a_network_under_vmap_goes_on_and_its_outputs_have_no_columns(network, images):
@@ -270,6 +279,74 @@ def test_sizes_may_change_from_pass_to_pass():
             network(values)
             parts.append(SignalRows(watched.take()))
         close(join_rows(parts), np.concatenate([moments(values) for values in passes]))
+
+
+# --- outputs that are reduced at once -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rows", [1, 2, 64, 65, 200])
+def test_few_rows_and_many_have_the_same_moments(rows):
+    network = nn.Sequential(nn.Identity(), nn.Linear(5, 1))
+    values = torch.randn(rows, 5, generator=torch.Generator().manual_seed(0))
+    with watch(network, ["0", "1"]) as watched, torch.no_grad():
+        output = network(values)
+        close(taken(watched), np.hstack([moments(values), moments(output)]))
+
+
+@pytest.mark.parametrize(
+    "laid_out",
+    [
+        lambda x: x.to(memory_format=torch.channels_last),
+        lambda x: x.transpose(2, 3),
+        lambda x: x[:1].expand(7, -1, -1, -1),
+        lambda x: x[..., ::2],
+        lambda x: x[1:].flatten(1),
+        lambda x: x[:, 0, 0, 0],
+        lambda x: x.double(),
+        lambda x: x > 0,
+        lambda x: torch.complex(x, x).conj().imag,
+        lambda x: torch.complex(x, x).conj().imag[:1, :, :1, :1],
+    ],
+)
+def test_however_an_output_lies_in_memory_its_values_are_read(images, laid_out):
+    network = nn.Sequential(nn.Identity())
+    with watch(network, ["0"]) as watched:
+        output = network(laid_out(images))
+        close(taken(watched), moments(output.resolve_neg().clone()))
+        assert watched.errors == {"0": 0}
+
+
+def test_layers_that_are_kept_and_layers_reduced_at_once_stand_side_by_side(images):
+    network = nn.Sequential(nn.Flatten(), nn.ReLU(), nn.Flatten())
+    layers = ["0", Layer("1", moments=False, units=64), "2"]
+    with watch(network, layers) as watched:
+        parts = []
+        for rows in (2, 100, 1):
+            values = images.repeat(20, 1, 1, 1)[:rows]
+            network(values)
+            parts.append(SignalRows(watched.take()))
+            flat = values.flatten(1)
+            expected = np.hstack([moments(flat), flat.relu(), moments(flat.relu())])
+            close(np.asarray(parts[-1]), expected)
+        assert join_rows(parts).shape == (103, 68)
+        assert watched.errors == {"0": 0, "1": 0, "2": 0}
+
+
+@pytest.mark.parametrize("last", [lambda x: x + 1, lambda x: x.double() + 1, lambda x: x.repeat(1, 2000)])
+def test_the_last_run_counts_whatever_the_runs_put_out(images, last):
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Identity()
+
+        def forward(self, runs):
+            return [self.layer(run) for run in runs]
+
+    network, rows = Twice(), images.flatten(1)
+    with watch(network, ["layer"]) as watched:
+        for runs in ([rows, last(rows)], [last(rows), rows]):
+            network(runs)
+            close(taken(watched), moments(runs[-1]))
 
 
 class Branches(nn.Module):
@@ -388,13 +465,25 @@ def test_a_compiled_network_reduces_large_outputs_without_a_break(
         assert watched.errors == {"0": 0}
 
 
-def test_a_network_that_was_compiled_unwatched_says_what_to_do(network, images, fresh_compiler):
+def test_a_network_that_was_compiled_and_run_unwatched_is_compiled_anew(network, images, fresh_compiler):
     compiled = torch.compile(network, backend="eager")
     with torch.no_grad():
         compiled(images)
         with watch(compiled, ["3"]) as watched:
+            close(moments(compiled(images)), taken(watched))
+        compiled(images)
+        with pytest.raises(InvalidDataError, match="no forward pass went through a watched layer"):
+            watched.take()
+
+
+def test_a_hooked_layer_that_was_compiled_unwatched_says_what_to_do(images, fresh_compiler):
+    layer = nn.utils.parametrizations.weight_norm(nn.Linear(8, 3))
+    compiled = torch.compile(torch.fx.symbolic_trace(nn.Sequential(layer)), backend="eager")
+    with torch.no_grad():
+        compiled(images)
+        with watch(compiled, ["0"]) as watched:
             compiled(images)
-            with pytest.raises(InvalidDataError, match=r"needs torch.compiler.reset\(\) after it"):
+            with pytest.raises(InvalidDataError, match=r"may need torch.compiler.reset\(\) after it"):
                 watched.take()
             torch.compiler.reset()
             close(moments(compiled(images)), taken(watched))
@@ -431,10 +520,12 @@ class Operations(TorchDispatchMode):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "copies"), [(torch.float32, ["detach", "detach"]), (torch.bfloat16, ["clone", "clone"])]
+    ("dtype", "rows", "copies"),
+    [(torch.float32, 7, []), (torch.float32, 65, ["detach"] * 2), (torch.bfloat16, 7, ["clone"] * 2)],
 )
-def test_a_pass_only_copies_outputs(network, images, dtype, copies):
+def test_a_pass_only_copies_outputs(network, images, dtype, rows, copies):
     """Nothing that would wait for a GPU: no copy to the host, no value read. What NumPy knows, it copies."""
+    images = images.repeat(10, 1, 1, 1)[:rows]
     network, images = network.to(dtype), images.to(dtype)
     with torch.no_grad(), Operations() as bare:
         network(images)
@@ -534,6 +625,64 @@ def test_a_shallow_copy_of_a_watched_layer_computes_with_its_own_weights():
         other = copy.copy(network.first)
         other._parameters = {name: torch.zeros_like(value) for name, value in other._parameters.items()}
         assert not other(torch.ones(3, 4)).any()
+
+
+def test_no_layer_has_a_hook(network):
+    """PyTorch calls a module with hooks by a longer way."""
+    with watch(network, ["0", "3"]):
+        for module in network.modules():
+            assert not module._forward_hooks
+            assert not module._forward_pre_hooks
+            assert isinstance(module, nn.Sequential | nn.Conv2d | nn.ReLU | nn.Flatten | nn.Linear)
+        assert repr(network) == repr(copy.deepcopy(network))
+
+
+class Registered(nn.Linear):
+    """Of a class that knows its subclasses."""
+
+    subclasses: ClassVar[list[type]] = []
+
+    def __init_subclass__(cls):
+        Registered.subclasses.append(cls)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.LazyLinear(3),
+        nn.utils.parametrizations.weight_norm(nn.Linear(64, 3)),
+        Registered(64, 3),
+        torch.fx.symbolic_trace(nn.Linear(64, 3)),
+    ],
+)
+def test_a_layer_that_bears_no_subclass_has_a_hook(layer, images):
+    network, of_class = nn.Sequential(nn.Flatten(), layer), type(layer)
+    with watch(network, ["1"]) as watched:
+        assert type(layer) is of_class
+        output = network(images)
+        close(taken(watched), moments(output))
+    assert not layer._forward_hooks
+    assert Registered.subclasses == []
+
+
+def test_a_layer_that_is_parametrized_while_it_is_watched_goes_on(images):
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+    watched = watch(network, ["1"])
+    nn.utils.parametrizations.weight_norm(network[1])
+    close(moments(network(images)), taken(watched))
+    watched.remove()
+    network(images)
+    assert np.isnan(taken(watched, rows=7)).all()
+    nn.utils.parametrize.remove_parametrizations(network[1], "weight")
+    assert network(images).shape == (7, 3)
+
+
+def test_replicas_are_not_watched(network, images):
+    with watch(network, ["0"]) as watched, torch.no_grad():
+        replica = network[0]._replicate_for_data_parallel()
+        replica._parameters = dict(network[0]._parameters)
+        replica(images)
+        assert np.isnan(taken(watched, rows=7)).all()
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])

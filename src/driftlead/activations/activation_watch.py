@@ -1,4 +1,4 @@
-"""Forward hooks that copy what layers put out, and the columns that are computed from the copies."""
+"""What the watched layers of a network put out, kept or reduced at once, and the columns computed from it."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def watch(module: nn.Module, layers: Sequence[str | Layer]) -> ActivationWatch:
     Returns
     -------
     ActivationWatch
-        Holds the last forward pass of the calling thread; a context manager that removes its hooks.
+        Holds the last forward pass of the calling thread; a context manager that removes itself.
 
     Raises
     ------
     InvalidParameterError
-        When a layer does not exist, is named twice, or is TorchScript, which calls no hooks; when ``layers``
-        is a single name.
+        When a layer does not exist, is named twice, or is TorchScript, which Python does not run; when
+        ``layers`` is a single name.
 
     Notes
     -----
@@ -63,9 +63,12 @@ def watch(module: nn.Module, layers: Sequence[str | Layer]) -> ActivationWatch:
     that runs several times in a pass, the last run. A pass keeps at most `LARGEST_KEPT` elements per layer
     until its columns are computed.
 
-    Watch a network before `torch.compile`: what is compiled without hooks does not call them later. A
-    captured CUDA graph replays without calling any. A pass belongs to the thread that runs it:
-    `torch.nn.DataParallel` over several GPUs runs threads of its own, whose passes nobody takes.
+    Until `ActivationWatch.remove` a watched layer is of a subclass of its class, in which its calls are seen
+    (see `driftlead.activations.taps`). Copies of the network are not watched.
+
+    A network that is watched after `torch.compile` is compiled anew with its next pass. A captured CUDA graph
+    replays without calling any layer. A pass belongs to the thread that runs it: `torch.nn.DataParallel` over
+    several GPUs runs copies in threads of its own.
 
     Examples
     --------
@@ -105,15 +108,15 @@ class _Seen(threading.local):
         Mean and standard deviation of layers whose output was reduced at once.
     rows_of : dict
         How many rows those layers had.
-    moments_at : tuple
-        Where ``moments`` lies, how many values its rows have, and ``rows_of``.
+    whole : tuple
+        Both dicts, where ``moments`` lies, and how many values its rows have: one look instead of four.
     """
 
     def __init__(self, layers: int) -> None:
         self.outputs: dict[str, _Output] = {}
         self.moments = np.empty((_ROWS_AT_ONCE, 2 * layers), np.float32)
         self.rows_of: dict[str, int] = {}
-        self.moments_at = (self.moments.ctypes.data, 2 * layers, self.rows_of)
+        self.whole = (self.outputs, self.rows_of, self.moments.ctypes.data, 2 * layers)
 
     def forget(self) -> None:
         """Forget this thread's pass."""
@@ -122,7 +125,7 @@ class _Seen(threading.local):
 
 
 class ActivationWatch:
-    """The hooks of one network and what they saw last; made by `watch`.
+    """The taps of one network and what they saw last; made by `watch`.
 
     Attributes
     ----------
@@ -148,12 +151,12 @@ class ActivationWatch:
         self._error_lock = threading.Lock()
         fused = _fused_parts(module)
         self._taps = [
-            Tap(found, after=_recorder(self._seen, place, layer, self._count_error), hook=id(found) in fused)
+            Tap(found, _recorder(self._seen, place, layer, self._count_error), hook=id(found) in fused)
             for place, (layer, found) in enumerate(zip(self._layers, modules, strict=True))
         ]
         if modules:
             # What an interrupted pass left behind is not the next one's.
-            self._taps.append(Tap(module, before=self._seen.forget))
+            self._taps.append(Tap(module, self._seen.forget, before=True))
         for tap in self._taps:
             tap.install()
 
@@ -188,16 +191,16 @@ class ActivationWatch:
             if len(found) == 1 and (rows is None or rows in found):
                 seen.rows_of.clear()
                 return seen.moments[: found.pop()].copy()
-        outputs, seen.outputs = seen.outputs, {}
+        outputs = seen.outputs.copy()
         for name, count in seen.rows_of.items():
             left = 2 * self._place[name]
             outputs[name] = (seen.moments[:count, left : left + 2].copy(), True, None)
-        seen.rows_of.clear()
+        seen.forget()
         if rows is None:
             if self._layers and not outputs:
                 raise InvalidDataError(
                     "no forward pass went through a watched layer in this thread since the last take(); "
-                    "a network compiled before watch() needs torch.compiler.reset() after it"
+                    "a network compiled before watch() may need torch.compiler.reset() after it"
                 )
             rows = next(iter(outputs.values()))[0].shape[0] if outputs else 0
         nbytes = 0
@@ -212,7 +215,7 @@ class ActivationWatch:
         return DeferredColumns((rows, self._width), kept, self._compute, nbytes)
 
     def remove(self) -> None:
-        """Remove the hooks; the network is as it was before `watch`. What was taken can still be computed."""
+        """Remove the taps; the network is as it was before `watch`. What was taken can still be computed."""
         for tap in self._taps:
             tap.remove()
         self._taps.clear()
@@ -269,7 +272,7 @@ def _recorder(
     moments_only = layer.moments_only
     offset = 2 * place * np.dtype(np.float32).itemsize
 
-    # One function for the commonest kind of output, and no attributes: each layer of each pass pays for it.
+    # One function for the commonest kind of output: each layer of each pass pays for every call.
     def record(output: Any) -> None:
         try:
             if (
@@ -279,15 +282,23 @@ def _recorder(
                 and output.dtype is float32
                 and output.is_cpu
                 and output.is_contiguous()
-                and 0 < output.numel() <= LARGEST_KEPT
+                and 1 < output.numel() <= LARGEST_KEPT  # a single value may be stored with another sign
                 and output.shape[0] <= _ROWS_AT_ONCE
             ):
                 rows = output.shape[0]
-                address, stride, rows_of = seen.moments_at
-                fill_moments_at(output.data_ptr(), rows, output.numel() // rows, address + offset, stride)
-                rows_of[name] = rows
-            else:
-                seen.outputs[name] = _kept(layer, output)
+                outputs, rows_of, moments, stride = seen.whole
+                try:
+                    values = output.data_ptr()
+                except RuntimeError:
+                    pass  # it stands for others, as in torch.vmap
+                else:
+                    fill_moments_at(values, rows, output.numel() // rows, moments + offset, stride)
+                    rows_of[name] = rows
+                    if outputs:
+                        outputs.pop(name, None)
+                    return
+            seen.outputs[name] = _kept(layer, output)
+            seen.rows_of.pop(name, None)
         except Exception:
             count_error(layer)
 
@@ -351,7 +362,7 @@ def _find_modules(module: nn.Module, names: Sequence[str]) -> list[nn.Module]:
             listed = ", ".join(each for each in known if each)
             raise InvalidParameterError("layers", f"among the network's layers ({listed})", name)
         if isinstance(known[name], torch.jit.ScriptModule):
-            rule = "run by Python (TorchScript calls no hooks: watch the network that it was made from)"
+            rule = "run by Python (TorchScript is not: watch the network that it was made from)"
             raise InvalidParameterError("layers", rule, name)
     if len(set(names)) != len(names):
         raise InvalidParameterError("layers", "without repetition", list(names))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import carray, njit, types
+from numba import carray, njit, types  # type: ignore[attr-defined]
 from numba.extending import intrinsic
 
 __all__ = ["compile_moments", "fill_moments", "fill_moments_at"]
@@ -32,7 +32,7 @@ def _pointer(_typing, address):  # type: ignore[no-untyped-def]
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
 
-    return types.CPointer(types.float32)(address), generate
+    return types.CPointer(types.float32)(address), generate  # type: ignore[no-untyped-call]
 
 
 @njit(cache=True)
@@ -51,7 +51,8 @@ def fill_moments_at(rows, n, k, moments, stride):  # type: ignore[no-untyped-def
     stride : int
         How many values lie from one row of ``moments`` to the next.
     """
-    fill_moments(carray(_pointer(rows), (n, k)), carray(_pointer(moments), (n, stride))[:, :2])
+    table = carray(_pointer(moments), (n, stride))  # type: ignore[call-arg]
+    fill_moments(carray(_pointer(rows), (n, k)), table[:, :2])
 
 
 def compile_moments() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from torch import fx, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils import parametrize
+from torch.utils.hooks import RemovableHandle
 
 __all__ = ["Tap"]
 
@@ -35,27 +36,22 @@ class Tap:
     Parameters
     ----------
     module : torch.nn.Module
-    before : callable, optional
-        What is called before each call, with nothing.
-    after : callable, optional
-        What is called after each call instead, with the output. Neither may raise.
+    see : callable
+        Takes the output after each call, or nothing before it. It must not raise.
+    before : bool
+        Whether it is called before each call.
     hook : bool
         Whether the module needs a hook: some classes run their parts past their calls unless one has a hook.
     """
 
     def __init__(
-        self,
-        module: nn.Module,
-        *,
-        before: Callable[[], object] | None = None,
-        after: Callable[[Any], object] | None = None,
-        hook: bool = False,
+        self, module: nn.Module, see: Callable[..., object], *, before: bool = False, hook: bool = False
     ) -> None:
         self._module = module
+        self._see = see
         self._before = before
-        self._after = after
         self._hook = hook or not _bears_a_subclass(module)
-        self._handle: Any = None
+        self._handle: RemovableHandle | None = None
         # Of the module while the tap is installed: other instances of its class are not tapped.
         self.tapped: int | None = None
 
@@ -66,9 +62,9 @@ class Tap:
             if not self._hook:
                 _change_class(self._module, self._subclass())
             elif self._before:
-                self._handle = self._module.register_forward_pre_hook(_Before(self._before))
-            elif self._after:
-                self._handle = self._module.register_forward_hook(_After(self._after))
+                self._handle = self._module.register_forward_pre_hook(_Hook(self._see))
+            else:
+                self._handle = self._module.register_forward_hook(_Hook(self._see))
 
     def remove(self) -> None:
         """End; the module is what it was, unless somebody has subclassed it since: then it is passed by."""
@@ -81,27 +77,12 @@ class Tap:
 
     def _subclass(self) -> type[nn.Module]:
         base = type(self._module)
-        if self._before:
-            # What was compiled unwatched keeps the call of the network, but looks up its ``forward``; that of
-            # PyTorch's own classes is where its compiler looks whether it may begin with it.
-            named = str(getattr(base.forward, "__module__", ""))
-            own = named.split(".")[0] == "torch" or "forward" in vars(self._module)
-            method = "__call__" if own else "forward"
-            call = _calling_before(self, base, method, self._before)
-        else:
-            method, call = "__call__", _calling_after(self, base, self._after)
-
-        def reduce(self: nn.Module, protocol: Any) -> tuple[Any, ...]:
-            function, arguments, *rest = base.__reduce_ex__(self, protocol)
-            arguments = tuple(base if each is type(self) else each for each in arguments)
-            # Pickle refuses the usual constructor for an object that says to be of another class.
-            function = base.__new__ if getattr(function, "__name__", "") == "__newobj__" else function
-            return (base if function is type(self) else function, arguments, *rest)
-
+        method = _method_called_first(self._module) if self._before else "__call__"
+        calling = _calling_before if self._before else _calling_after
         attributes = {
             _TAP: self,
-            method: call,
-            "__reduce_ex__": reduce,
+            method: calling(self, base, method, self._see),
+            "__reduce_ex__": _reducing_to(base),
             "__slots__": (),
             "__module__": base.__module__,
             "__qualname__": base.__qualname__,
@@ -110,30 +91,56 @@ class Tap:
         return types.new_class(base.__name__, (base,), {}, lambda namespace: namespace.update(attributes))
 
 
+def _method_called_first(module: nn.Module) -> str:
+    """Return the method that is looked up whenever a network is called.
+
+    What was compiled unwatched keeps the ``__call__`` of that time, but looks up ``forward``; by that of
+    PyTorch's own classes its compiler tells whether it may begin with it.
+    """
+    forward = vars(module).get("forward") or type(module).forward
+    owned = (getattr(forward, "__module__", None) or "torch").split(".")[0] != "torch"
+    return "forward" if owned and "forward" not in vars(module) else "__call__"
+
+
 def _calling_before(
-    tap: Tap, base: type[nn.Module], method: str, before: Callable[[], object]
+    tap: Tap, base: type[nn.Module], method: str, see: Callable[[], object]
 ) -> Callable[..., Any]:
     @functools.wraps(getattr(base, method), updated=())  # some ask which arguments a network takes
     def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
         if tap.tapped == id(self):
-            before()
+            see()
         return getattr(base, method)(self, *args, **kwargs)
 
     return call
 
 
-def _calling_after(tap: Tap, base: type[nn.Module], after: Callable[[Any], object]) -> Callable[..., Any]:
+def _calling_after(
+    tap: Tap, base: type[nn.Module], method: str, see: Callable[[Any], object]
+) -> Callable[..., Any]:
+    @functools.wraps(getattr(base, method), updated=())
     def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        output = base.__call__(self, *args, **kwargs)
+        output = getattr(base, method)(self, *args, **kwargs)
         if tap.tapped == id(self):
-            after(output)
+            see(output)
         return output
 
     return call
 
 
+def _reducing_to(base: type[nn.Module]) -> Callable[[nn.Module, Any], Any]:
+    def reduce(self: nn.Module, protocol: Any) -> Any:
+        reduced: Any = base.__reduce_ex__(self, protocol)
+        function, arguments, *rest = reduced
+        # Pickle refuses the usual constructor for an object that says to be of another class.
+        usual = getattr(function, "__name__", "") == "__newobj__"
+        function = base.__new__ if usual else base if function is type(self) else function
+        return (function, tuple(base if each is type(self) else each for each in arguments), *rest)
+
+    return reduce
+
+
 def _bears_a_subclass(module: nn.Module) -> bool:
-    """Tell whether a subclass is only that: not made known to anybody, nor about to be replaced or written to."""
+    """Tell whether a subclass is only that: made known to nobody, neither replaced nor written to."""
     base = type(module)
     changing = isinstance(module, fx.GraphModule | LazyModuleMixin) or parametrize.is_parametrized(module)
     told = type(base) not in (type, ABCMeta) or hasattr(base.__init_subclass__, "__func__")
@@ -148,21 +155,11 @@ def _change_class(module: nn.Module, changed: type[nn.Module]) -> None:
 class _Hook:
     """A hook of one module. Copied or pickled along with it, it does nothing."""
 
-    def __init__(self, function: Callable[..., object] | None = None) -> None:
-        self._function = function
+    def __init__(self, see: Callable[..., object] = lambda *_: None) -> None:
+        self._see = see
 
-    def __call__(self, *_: object) -> None:
-        return
+    def __call__(self, _module: nn.Module, _inputs: object, *output: Any) -> None:
+        self._see(*output)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _Hook, ()
-
-
-class _Before(_Hook):
-    def __call__(self, *_: object) -> None:
-        self._function()
-
-
-class _After(_Hook):
-    def __call__(self, _module: nn.Module, _inputs: object, output: Any) -> None:
-        self._function(output)

@@ -89,7 +89,9 @@ class Worker:
         except Exception:
             self._on_error("worker")
             rows, batches = _joinable(batches)
-        times = np.repeat([batch.observed_at for batch in batches], [batch.rows.shape[0] for batch in batches])
+        times = np.repeat(
+            [batch.observed_at for batch in batches], [batch.rows.shape[0] for batch in batches]
+        )
         return rows, times
 
 
