@@ -1,13 +1,13 @@
 """What monitoring costs a served model: latency at half of saturation, and throughput at saturation.
 
-    python -m benchmarks.overhead            both, in about eight minutes; Linux only
+    python -m benchmarks.overhead            both, in about ten minutes; Linux only
     python -m benchmarks.overhead --rounds 2 shorter
 
-Two services of the same ``model.pt`` run side by side, one of them unwatched. Load goes to one at a time, in
-short turns, so that whatever else the machine does falls on both alike. Every round has a new pair, as
-two processes that do the same differ for as long as they live by where their memory lies. Each ratio is the
-median over the rounds. The processor's time for a request, which has no aim, is the least of these figures
-to depend on how busy the machine is otherwise.
+Services of the same ``model.pt`` run side by side, half of them unwatched. Load goes to one at a time, in
+short turns, so that whatever else the machine does falls on all alike. There are several of each kind, and
+new ones every round, as two processes that do the same differ for as long as they live, by up to a third, by
+where their memory lies. Each ratio is the median over the rounds. The processor's time for a request, which
+has no aim, is the least of these figures to depend on how busy the machine is otherwise.
 
 Processes of the lowest priority keep the processors awake meanwhile: a virtual one that falls asleep between
 two requests wakes when its host finds time, which at half of saturation would be most of what is measured.
@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,7 @@ from model.artefact import load as load_model
 
 ROOT = Path(__file__).parents[1]
 CONNECTIONS = 8
+SERVICES = 3  # of each kind
 TURN_SECONDS, SETTLE_SECONDS = 2.0, 0.5
 BARS = {"p50": 1.05, "p99": 1.15, "throughput": 0.93}
 TICK = os.sysconf("SC_CLK_TCK")
@@ -153,18 +155,23 @@ async def load(port: int, texts: list[bytes], seconds: float, rate: float | None
     return latencies, answered
 
 
+KINDS = ("watched", "unwatched")
+
+
 @contextmanager
-def pair(folder: Path) -> Iterator[dict[str, Service]]:
-    """Run a watched and an unwatched service."""
-    services: dict[str, Service] = {}
+def running(folder: Path) -> Iterator[list[tuple[str, Service]]]:
+    """Run watched and unwatched services, by turns in the list too."""
+    services: list[tuple[str, Service]] = []
     try:
-        for name in ("watched", "unwatched"):
-            services[name] = start(folder / name, enabled=name == "watched")
+        for number in range(SERVICES):
+            for kind in KINDS:
+                service = start(folder / f"{kind}{number}", enabled=kind == "watched")
+                services.append((kind, service))
         yield services
     finally:
-        for service in services.values():
+        for _, service in services:
             service.process.terminate()
-        for service in services.values():
+        for _, service in services:
             service.process.wait(60)
 
 
@@ -190,17 +197,17 @@ def measure(rounds: int, seconds: float) -> dict[str, list[float]]:
     ratios: dict[str, list[float]] = {name: [] for name in (*BARS, "busy")}
     half = None
     for _ in track(range(rounds), description="rounds"):
-        with tempfile.TemporaryDirectory() as folder, pair(Path(folder)) as services:
-            for service in services.values():
+        with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as services:
+            for _, service in services:
                 asyncio.run(load(service.port, texts, SETTLE_SECONDS, None))
             loaded, busy = in_turns(services, texts, seconds, None)
-            full = {name: len(found) / seconds for name, found in loaded.items()}
+            full = {kind: len(found) / seconds / SERVICES for kind, found in loaded.items()}
             half = half or full["unwatched"] / 2
             paced, _ = in_turns(services, texts, seconds, half)
-            seen = watched_state(services["watched"])
+            seen = watched_state([service for kind, service in services if kind == "watched"])
         shares = {
-            name: {share: float(np.percentile(found, share)) * 1e3 for share in (50, 99)}
-            for name, found in paced.items()
+            kind: {share: float(np.percentile(found, share)) * 1e3 for share in (50, 99)}
+            for kind, found in paced.items()
         }
         ratios["throughput"].append(full["watched"] / full["unwatched"])
         ratios["busy"].append(busy["watched"] / busy["unwatched"])
@@ -219,45 +226,47 @@ def measure(rounds: int, seconds: float) -> dict[str, list[float]]:
     return ratios
 
 
-def watched_state(service: Service) -> str:
-    """Say what the monitor has seen: drift, lost rows and errors would spoil the comparison."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{service.port}/api/v1/monitor") as answer:
-        seen = json.load(answer)
-    errors = sum(seen["errors"].values())
-    return (
-        f"{seen['rows']} rows, {len(seen['alarms'])} alarms, "
-        f"{sum(seen['dropped_rows'].values())} dropped, {errors} errors"
-    )
+def watched_state(services: list[Service]) -> str:
+    """Say what the monitors have seen: drift, lost rows and errors would spoil the comparison."""
+    found: Counter[str] = Counter()
+    for service in services:
+        with urllib.request.urlopen(f"http://127.0.0.1:{service.port}/api/v1/monitor") as answer:
+            seen = json.load(answer)
+        found["rows"] += seen["rows"]
+        found["alarms"] += len(seen["alarms"])
+        found["dropped"] += sum(seen["dropped_rows"].values())
+        found["errors"] += sum(seen["errors"].values())
+    return ", ".join(f"{count} {name}" for name, count in found.items())
 
 
 def in_turns(
-    services: dict[str, Service], texts: list[bytes], seconds: float, rate: float | None
+    services: list[tuple[str, Service]], texts: list[bytes], seconds: float, rate: float | None
 ) -> tuple[dict[str, list[float]], dict[str, float]]:
-    """Load the services in turns, each for ``seconds`` in all; return latencies and busy seconds a request.
+    """Load the services in turns, each for ``seconds`` in all; return by kind latencies and busy seconds a request.
 
     A turn counts once rows that gathered before are being watched, and the next begins when its own are:
     no service pays for the other's.
     """
     turns = max(1, round(seconds / TURN_SECONDS))
-    found: dict[str, list[float]] = {name: [] for name in services}
-    busy, requests_of = dict.fromkeys(services, 0.0), dict.fromkeys(services, 0)
+    found: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    busy, requests_of = dict.fromkeys(KINDS, 0.0), dict.fromkeys(KINDS, 0)
     for turn in range(turns):
-        for name in list(services) if turn % 2 else reversed(services):
-            before = services[name].busy_seconds()
-            latencies, answered = asyncio.run(load(services[name].port, texts, seconds / turns, rate))
+        for kind, service in services if turn % 2 else reversed(services):
+            before = service.busy_seconds()
+            latencies, answered = asyncio.run(load(service.port, texts, seconds / turns, rate))
             time.sleep(SETTLE_SECONDS)
-            found[name] += latencies
-            busy[name] += services[name].busy_seconds() - before
-            requests_of[name] += answered
-    return found, {name: busy[name] / requests_of[name] for name in services}
+            found[kind] += latencies
+            busy[kind] += service.busy_seconds() - before
+            requests_of[kind] += answered
+    return found, {kind: busy[kind] / requests_of[kind] for kind in KINDS}
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument(
-        "--seconds", type=float, default=10.0, help="of each kind of load, per service and round"
+        "--seconds", type=float, default=6.0, help="of each kind of load, per service and round"
     )
     options = parser.parse_args()
     with awake_processors():
