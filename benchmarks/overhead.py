@@ -242,7 +242,7 @@ def watched_state(services: list[Service]) -> str:
 def in_turns(
     services: list[tuple[str, Service]], texts: list[bytes], seconds: float, rate: float | None
 ) -> tuple[dict[str, list[float]], dict[str, float]]:
-    """Load the services in turns, each for ``seconds`` in all; return by kind latencies and busy seconds a request.
+    """Load the services in turns, each for ``seconds`` in all; return latencies and busy seconds a request.
 
     A turn counts once rows that gathered before are being watched, and the next begins when its own are:
     no service pays for the other's.

@@ -57,7 +57,7 @@ class Classifier(nn.Module):
     Attributes
     ----------
     layer_names : tuple of str
-        The hidden layers in order, ``conv1`` … ``hidden1`` …; forward hooks find them by these names.
+        The hidden layers in order, ``conv1`` … ``hidden1`` …; a watch finds them by these names.
     """
 
     def __init__(self, settings: NetworkSettings, input_shape: tuple[int, ...], n_classes: int) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import gc
+import io
 import pickle
 import threading
 import warnings
+import weakref
 from typing import ClassVar
 
 import numpy as np
@@ -14,7 +17,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from driftlead.activations import LARGEST_KEPT, MOST_COLUMNS, Layer, activation_watch, watch
+from driftlead.activations import LARGEST_KEPT, MOST_COLUMNS, Layer, activation_watch, taps, watch
 from driftlead.errors import InvalidDataError, InvalidParameterError
 from driftlead.signals import SignalRows, join_rows
 
@@ -189,6 +192,18 @@ def test_training_with_gradients_goes_on_undisturbed(network, images):
         close(np.asarray(columns)[:, 2:], moments(output))
     for parameter, gradient in zip(network.parameters(), expected, strict=True):
         assert torch.equal(parameter.grad, gradient)
+
+
+@pytest.mark.parametrize("rows", [3, 65])
+def test_an_output_without_memory_is_left_alone(rows):
+    network = nn.Sequential(nn.Linear(4, 4), nn.Identity())
+    network[1].forward = lambda x: x[1:]
+    with watch(network, ["0", "1"]), torch.no_grad():
+        values = torch.ones(rows, 4)
+        torch.testing.assert_close(torch.func.functionalize(network)(values), network(values))
+        zeros = nn.Sequential(nn.Identity())
+        with watch(zeros, ["0"]):
+            zeros(torch._efficientzerotensor((rows, 4)))
 
 
 def test_what_is_kept_does_not_keep_the_graph_of_its_pass(network, images):
@@ -635,6 +650,123 @@ def test_no_layer_has_a_hook(network):
             assert not module._forward_pre_hooks
             assert isinstance(module, nn.Sequential | nn.Conv2d | nn.ReLU | nn.Flatten | nn.Linear)
         assert repr(network) == repr(copy.deepcopy(network))
+
+
+class Frozen(nn.Sequential):
+    """Says ``super`` in a way that no subclass bears."""
+
+    def train(self, mode=True):
+        return super(self.__class__, self).train(mode)
+
+
+class Static(nn.Sequential):
+    @staticmethod
+    def forward(rows):
+        return rows * 2
+
+
+@pytest.mark.parametrize("network", [Frozen(nn.Flatten()), Static(nn.Flatten())])
+def test_unusual_networks_go_on(network, images):
+    expected = network(images)
+    with watch(network, ["0"]):
+        network.eval()
+        assert torch.equal(network(images), expected)
+
+
+def test_a_watch_that_cannot_begin_leaves_nothing_behind(network, monkeypatch):
+    def fail(module, changed, change=taps._change_class):
+        if isinstance(module, nn.Linear) and vars(changed).get("_driftlead_tap"):
+            raise TypeError
+        change(module, changed)
+
+    monkeypatch.setattr(taps, "_change_class", fail)
+    with pytest.raises(TypeError):
+        watch(network, ["0", "3"])
+    assert [type(each) for each in network.modules()] == [
+        nn.Sequential, nn.Conv2d, nn.ReLU, nn.Flatten, nn.Linear,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("removed", [True, False])
+def test_a_network_is_freed_with_its_last_reference(removed, images):
+    network = nn.Sequential(nn.Flatten(), nn.ReLU()).double()
+    gc.disable()
+    try:
+        watched = watch(network, ["0", "1"])
+        part = network[:1]
+        network(images.double())
+        queued = watched.take()
+        if removed:
+            watched.remove()
+        gone = weakref.ref(network)
+        del network, watched
+        assert gone() is None
+        assert np.asarray(queued).shape == (7, 4)
+        assert part(images).shape == (7, 64)
+    finally:
+        gc.enable()
+
+
+class Reducing(nn.Linear):
+    def __reduce__(self):
+        return type(self).make, (self.state_dict(),)
+
+    @classmethod
+    def make(cls, state):
+        made = cls(4, 4)
+        made.load_state_dict(state)
+        return made
+
+
+class WithArguments(nn.Linear):
+    def __getnewargs_ex__(self):
+        return (), {"own": 1}
+
+    def __new__(cls, *_, own=0):
+        made = super().__new__(cls)
+        made.__dict__["own"] = own
+        return made
+
+
+@pytest.mark.parametrize("of_class", [nn.Linear, Reducing, WithArguments])
+@pytest.mark.parametrize("protocol", range(2, 6))
+def test_copies_are_of_the_class_that_a_layer_had(of_class, protocol):
+    network = nn.Sequential(of_class(4, 4))
+    with watch(network, ["0"]):
+        buffer = io.BytesIO()
+        pickle._Pickler(buffer, protocol).dump(network)
+        copies = [pickle.loads(buffer.getvalue()), pickle.loads(pickle.dumps(network, protocol))]
+        for other in (*copies, copy.deepcopy(network)):
+            assert type(other) is nn.Sequential
+            assert type(other[0]) is of_class
+            assert torch.equal(other[0].weight, network[0].weight)
+
+
+def test_tracing_counts_no_errors(network, images, caplog):
+    with watch(network, ["0", "3"]) as watched, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(network, images)
+        assert torch.equal(torch.fx.symbolic_trace(network)(images), network(images))
+        assert torch.equal(traced(images), network(images))
+        assert watched.errors == {"0": 0, "3": 0}
+    assert not caplog.records
+
+
+def test_the_rows_of_a_pass_are_those_of_the_layer_that_ran_first(images):
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Identity(), nn.Identity()
+
+        def forward(self, rows):
+            return self.a(rows), self.b(rows[:2].double())
+
+    network = Two()
+    with watch(network, ["b", "a"]) as watched:
+        network(images)
+        columns = taken(watched)
+        assert np.isnan(columns[:, :2]).all()
+        close(columns[:, 2:], moments(images))
 
 
 class Registered(nn.Linear):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, float32, nn
+from torch import Tensor, float32, fx, nn
 from torch.compiler import is_dynamo_compiling
 
 from driftlead.activations.layers import Layer
@@ -63,11 +63,13 @@ def watch(module: nn.Module, layers: Sequence[str | Layer]) -> ActivationWatch:
     that runs several times in a pass, the last run. A pass keeps at most `LARGEST_KEPT` elements per layer
     until its columns are computed.
 
-    Until `ActivationWatch.remove` a watched layer is of a subclass of its class, in which its calls are seen
-    (see `driftlead.activations.taps`). Copies of the network are not watched.
+    Until `ActivationWatch.remove` a watched layer is of a subclass of its class, which sees what its callers
+    get, after hooks. Quantise a network before: what asks for the exact type of a layer, as
+    ``torch.ao.quantization`` does, passes a watched one by. Copies of the network are not watched.
 
-    A network that is watched after `torch.compile` is compiled anew with its next pass. A captured CUDA graph
-    replays without calling any layer. A pass belongs to the thread that runs it: `torch.nn.DataParallel` over
+    A network that is watched after `torch.compile` is compiled anew with its next pass, by every watch;
+    ``torch._dynamo.config.recompile_limit`` says how often. A captured CUDA graph replays without calling any
+    layer. A pass belongs to the thread that runs it: `torch.nn.DataParallel` over
     several GPUs runs copies in threads of its own.
 
     Examples
@@ -103,25 +105,22 @@ class _Seen(threading.local):
     Attributes
     ----------
     outputs : dict
-        What was kept, by layer.
+        What was kept, by layer in the order of their first runs; of one whose moments were computed at once,
+        how many rows it had.
     moments : ndarray of float32, shape (most rows, 2 × layers)
-        Mean and standard deviation of layers whose output was reduced at once.
-    rows_of : dict
-        How many rows those layers had.
-    whole : tuple
-        Both dicts, where ``moments`` lies, and how many values its rows have: one look instead of four.
+        Means and standard deviations that were computed at once.
+    address : int
+        Where ``moments`` lies.
     """
 
     def __init__(self, layers: int) -> None:
-        self.outputs: dict[str, _Output] = {}
+        self.outputs: dict[str, _Output | int] = {}
         self.moments = np.empty((_ROWS_AT_ONCE, 2 * layers), np.float32)
-        self.rows_of: dict[str, int] = {}
-        self.whole = (self.outputs, self.rows_of, self.moments.ctypes.data, 2 * layers)
+        self.address = self.moments.ctypes.data
 
     def forget(self) -> None:
         """Forget this thread's pass."""
         self.outputs.clear()
-        self.rows_of.clear()
 
 
 class ActivationWatch:
@@ -157,8 +156,12 @@ class ActivationWatch:
         if modules:
             # What an interrupted pass left behind is not the next one's.
             self._taps.append(Tap(module, self._seen.forget, before=True))
-        for tap in self._taps:
-            tap.install()
+        try:
+            for tap in self._taps:
+                tap.install()
+        except BaseException:
+            self.remove()
+            raise
 
     @property
     def errors(self) -> dict[str, int]:
@@ -186,33 +189,30 @@ class ActivationWatch:
             When ``rows`` is not given and no watched layer ran in this thread since the last call.
         """
         seen = self._seen
-        if not seen.outputs and len(seen.rows_of) == len(self._layers) > 0:
-            found = set(seen.rows_of.values())
-            if len(found) == 1 and (rows is None or rows in found):
-                seen.rows_of.clear()
-                return seen.moments[: found.pop()].copy()
-        outputs = seen.outputs.copy()
-        for name, count in seen.rows_of.items():
-            left = 2 * self._place[name]
-            outputs[name] = (seen.moments[:count, left : left + 2].copy(), True, None)
-        seen.forget()
+        outputs, seen.outputs = seen.outputs, {}
+        counts = [each for each in outputs.values() if isinstance(each, int)]
+        if counts and len(counts) == len(self._layers):
+            found = counts[0] if rows is None else rows
+            if counts.count(found) == len(counts):
+                return seen.moments[:found].copy()
+        kept = {
+            name: self._moments_of(name, each) if isinstance(each, int) else each
+            for name, each in outputs.items()
+        }
         if rows is None:
-            if self._layers and not outputs:
+            if self._layers and not kept:
                 raise InvalidDataError(
                     "no forward pass went through a watched layer in this thread since the last take(); "
                     "a network compiled before watch() may need torch.compiler.reset() after it"
                 )
-            rows = next(iter(outputs.values()))[0].shape[0] if outputs else 0
-        nbytes = 0
-        streams = set()
-        for values, _, stream in outputs.values():
-            nbytes += values.nbytes
-            if isinstance(values, Tensor) and values.is_cuda:
-                streams.add(stream or torch.cuda.current_stream(values.device))
-        # Work on other streams may read what was kept once these events have happened.
-        events = [stream.record_event() for stream in streams] if streams else []
-        kept = _Pass(rows, outputs, events, nbytes)
-        return DeferredColumns((rows, self._width), kept, self._compute, nbytes)
+            rows = next(iter(kept.values()))[0].shape[0] if kept else 0
+        nbytes = sum([values.nbytes for values, _, _ in kept.values()])
+        seen_pass = _Pass(rows, kept, _events(kept), nbytes)
+        return DeferredColumns((rows, self._width), seen_pass, self._compute, nbytes)
+
+    def _moments_of(self, name: str, rows: int) -> _Output:
+        left = 2 * self._place[name]
+        return self._seen.moments[:rows, left : left + 2].copy(), True, None
 
     def remove(self) -> None:
         """Remove the taps; the network is as it was before `watch`. What was taken can still be computed."""
@@ -270,39 +270,45 @@ def _recorder(
     """Return what keeps a layer's output, or its moments. Whatever goes wrong there, the pass goes on."""
     name = layer.name
     moments_only = layer.moments_only
-    offset = 2 * place * np.dtype(np.float32).itemsize
+    offset = seen.moments[0, 2 * place :].ctypes.data - seen.address
+    stride, size = seen.moments.shape[1], seen.moments.itemsize
 
     # One function for the commonest kind of output: each layer of each pass pays for every call.
     def record(output: Any) -> None:
-        try:
-            if (
-                moments_only
-                and not is_dynamo_compiling()
-                and type(output) is Tensor
-                and output.dtype is float32
-                and output.is_cpu
-                and output.is_contiguous()
-                and 1 < output.numel() <= LARGEST_KEPT  # a single value may be stored with another sign
-                and output.shape[0] <= _ROWS_AT_ONCE
-            ):
-                rows = output.shape[0]
-                outputs, rows_of, moments, stride = seen.whole
-                try:
-                    values = output.data_ptr()
-                except RuntimeError:
-                    pass  # it stands for others, as in torch.vmap
-                else:
-                    fill_moments_at(values, rows, output.numel() // rows, moments + offset, stride)
-                    rows_of[name] = rows
-                    if outputs:
-                        outputs.pop(name, None)
+        if moments_only and not is_dynamo_compiling():
+            try:
+                if (
+                    type(output) is Tensor
+                    and output.dtype is float32
+                    and output.is_cpu
+                    and output.is_contiguous()
+                    and not output.is_neg()
+                    and 0 < (values := output.numel()) <= LARGEST_KEPT
+                    and (rows := output.shape[0]) <= _ROWS_AT_ONCE
+                    and (address := output.data_ptr()) != size * output.storage_offset()  # has memory
+                ):
+                    fill_moments_at(address, rows, values // rows, seen.address + offset, stride)
+                    seen.outputs[name] = rows
                     return
-            seen.outputs[name] = _kept(layer, output)
-            seen.rows_of.pop(name, None)
+            except Exception:  # noqa: S110
+                pass  # it stands for others, as in torch.vmap, or is traced: that is looked at below
+        try:
+            if not isinstance(output, fx.Proxy):
+                seen.outputs[name] = _kept(layer, output)
         except Exception:
             count_error(layer)
 
     return record
+
+
+def _events(outputs: Mapping[str, _Output]) -> list[Any]:
+    """Record events: work on other streams may read what was kept once they have happened."""
+    streams = {
+        stream or torch.cuda.current_stream(values.device)
+        for values, _, stream in outputs.values()
+        if isinstance(values, Tensor) and values.is_cuda
+    }
+    return [stream.record_event() for stream in streams]
 
 
 def _kept(layer: Layer, output: Any) -> _Output:
@@ -329,6 +335,8 @@ def _plain_values(output: Any) -> NDArray[np.float32] | None:
     if output.requires_grad or torch.compiler.is_compiling():
         return None
     try:
+        if output.numel() and output.data_ptr() == output.element_size() * output.storage_offset():
+            return None  # it has no memory
         values: NDArray[np.float32] = output.numpy()
     except (RuntimeError, TypeError):
         return None  # sparse, or standing for others as in torch.vmap

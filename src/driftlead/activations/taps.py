@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copyreg
 import functools
 import threading
 import types
+import weakref
 from abc import ABCMeta
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +18,7 @@ from torch.utils.hooks import RemovableHandle
 
 __all__ = ["Tap"]
 
-# The attribute by which the class of a tapped module is known, and says whose it is.
+# The attribute of a class that was made for a tap: the tap.
 _TAP = "_driftlead_tap"
 
 # Several watches may tap one module.
@@ -36,6 +38,7 @@ class Tap:
     Parameters
     ----------
     module : torch.nn.Module
+        It is not kept alive.
     see : callable
         Takes the output after each call, or nothing before it. It must not raise.
     before : bool
@@ -47,41 +50,42 @@ class Tap:
     def __init__(
         self, module: nn.Module, see: Callable[..., object], *, before: bool = False, hook: bool = False
     ) -> None:
-        self._module = module
+        self._module = weakref.ref(module)
         self._see = see
         self._before = before
         self._hook = hook or not _bears_a_subclass(module)
         self._handle: RemovableHandle | None = None
-        # Of the module while the tap is installed: other instances of its class are not tapped.
-        self.tapped: int | None = None
+        # The identity of the module while the tap is installed: other instances of its class are not tapped.
+        self.tapped_id: int | None = None
 
     def install(self) -> None:
         """Begin; a call that is under way goes on without."""
+        module = self._module()
+        if module is None:
+            return
         with _changing_classes:
-            self.tapped = id(self._module)
+            self.tapped_id = id(module)
             if not self._hook:
-                _change_class(self._module, self._subclass())
+                _change_class(module, self._subclass(type(module)))
             elif self._before:
-                self._handle = self._module.register_forward_pre_hook(_Hook(self._see))
+                self._handle = module.register_forward_pre_hook(_Hook(self._see))
             else:
-                self._handle = self._module.register_forward_hook(_Hook(self._see))
+                self._handle = module.register_forward_hook(_Hook(self._see))
 
     def remove(self) -> None:
         """End; the module is what it was, unless somebody has subclassed it since: then it is passed by."""
         with _changing_classes:
-            self.tapped = None
+            self.tapped_id = None
             if self._handle is not None:
                 self._handle.remove()
-            while (tap := vars(type(self._module)).get(_TAP)) is not None and tap.tapped is None:
-                _change_class(self._module, type(self._module).__bases__[0])
+            module = self._module()
+            while module is not None and (tap := vars(type(module)).get(_TAP)) and tap.tapped_id is None:
+                _change_class(module, type(module).__bases__[0])
 
-    def _subclass(self) -> type[nn.Module]:
-        base = type(self._module)
-        method = _method_called_first(self._module) if self._before else "__call__"
-        calling = _calling_before if self._before else _calling_after
+    def _subclass(self, base: type[nn.Module]) -> type[nn.Module]:
         attributes = {
             _TAP: self,
-            method: calling(self, base, method, self._see),
+            "__call__": (_calling_before if self._before else _calling_after)(self, base, self._see),
             "__reduce_ex__": _reducing_to(base),
             "__slots__": (),
             "__module__": base.__module__,
@@ -91,36 +95,19 @@ class Tap:
         return types.new_class(base.__name__, (base,), {}, lambda namespace: namespace.update(attributes))
 
 
-def _method_called_first(module: nn.Module) -> str:
-    """Return the method that is looked up whenever a network is called.
-
-    What was compiled unwatched keeps the ``__call__`` of that time, but looks up ``forward``; by that of
-    PyTorch's own classes its compiler tells whether it may begin with it.
-    """
-    forward = vars(module).get("forward") or type(module).forward
-    owned = (getattr(forward, "__module__", None) or "torch").split(".")[0] != "torch"
-    return "forward" if owned and "forward" not in vars(module) else "__call__"
-
-
-def _calling_before(
-    tap: Tap, base: type[nn.Module], method: str, see: Callable[[], object]
-) -> Callable[..., Any]:
-    @functools.wraps(getattr(base, method), updated=())  # some ask which arguments a network takes
+def _calling_before(tap: Tap, base: type[nn.Module], see: Callable[[], object]) -> Callable[..., Any]:
     def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        if tap.tapped == id(self):
+        if tap.tapped_id == id(self):
             see()
-        return getattr(base, method)(self, *args, **kwargs)
+        return base.__call__(self, *args, **kwargs)
 
     return call
 
 
-def _calling_after(
-    tap: Tap, base: type[nn.Module], method: str, see: Callable[[Any], object]
-) -> Callable[..., Any]:
-    @functools.wraps(getattr(base, method), updated=())
+def _calling_after(tap: Tap, base: type[nn.Module], see: Callable[[Any], object]) -> Callable[..., Any]:
     def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        output = getattr(base, method)(self, *args, **kwargs)
-        if tap.tapped == id(self):
+        output = base.__call__(self, *args, **kwargs)
+        if tap.tapped_id == id(self):
             see(output)
         return output
 
@@ -128,23 +115,44 @@ def _calling_after(
 
 
 def _reducing_to(base: type[nn.Module]) -> Callable[[nn.Module, Any], Any]:
+    """Return a ``__reduce_ex__`` that makes instances of ``base``."""
+
     def reduce(self: nn.Module, protocol: Any) -> Any:
         reduced: Any = base.__reduce_ex__(self, protocol)
         function, arguments, *rest = reduced
-        # Pickle refuses the usual constructor for an object that says to be of another class.
-        usual = getattr(function, "__name__", "") == "__newobj__"
-        function = base.__new__ if usual else base if function is type(self) else function
-        return (function, tuple(base if each is type(self) else each for each in arguments), *rest)
+        arguments = [base if each is type(self) else each for each in arguments]
+        # Pickle refuses the usual constructors for an object that says to be of another class.
+        if function is copyreg.__newobj__:  # type: ignore[attr-defined]
+            function = base.__new__
+        elif function is copyreg.__newobj_ex__:  # type: ignore[attr-defined]
+            _, positional, named = arguments
+            function, arguments = functools.partial(base.__new__, base, *positional, **named), []
+        elif function is type(self):
+            function = base
+        elif getattr(function, "__self__", None) is type(self):
+            function = getattr(base, function.__name__)
+        return (function, tuple(arguments), *rest)
 
     return reduce
 
 
 def _bears_a_subclass(module: nn.Module) -> bool:
-    """Tell whether a subclass is only that: made known to nobody, neither replaced nor written to."""
+    """Tell whether nobody minds or hears of a subclass."""
     base = type(module)
-    changing = isinstance(module, fx.GraphModule | LazyModuleMixin) or parametrize.is_parametrized(module)
-    told = type(base) not in (type, ABCMeta) or hasattr(base.__init_subclass__, "__func__")
-    return not (changing or told)
+    # Their own code is written to their class, or gives them another one.
+    if isinstance(module, fx.GraphModule | LazyModuleMixin) or parametrize.is_parametrized(module):
+        return False
+    # Who registers subclasses would hear of it: `object` alone has a method that is not Python's.
+    if type(base) not in (type, ABCMeta) or hasattr(base.__init_subclass__, "__func__"):
+        return False
+    own = [each for each in base.__mro__ if each.__module__.split(".")[0] not in ("torch", "builtins")]
+    return not any("__class__" in vars(each) or _has_super_of_self(each) for each in own)
+
+
+def _has_super_of_self(base: type) -> bool:
+    """Tell whether a method may say ``super(self.__class__, self)``, which calls itself in a subclass."""
+    codes = [each.__code__ for each in vars(base).values() if isinstance(each, types.FunctionType)]
+    return any("super" in code.co_names and {"__class__", "type"} & {*code.co_names} for code in codes)
 
 
 def _change_class(module: nn.Module, changed: type[nn.Module]) -> None:
