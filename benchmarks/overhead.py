@@ -195,14 +195,13 @@ def measure(rounds: int, seconds: float) -> dict[str, list[float]]:
     """Return the ratios of each round, watched over unwatched."""
     texts = requests()
     ratios: dict[str, list[float]] = {name: [] for name in (*BARS, "busy")}
-    half = None
     for _ in track(range(rounds), description="rounds"):
         with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as services:
             for _, service in services:
                 asyncio.run(load(service.port, texts, SETTLE_SECONDS, None))
             loaded, busy = in_turns(services, texts, seconds, None)
             full = {kind: len(found) / seconds / SERVICES for kind, found in loaded.items()}
-            half = half or full["unwatched"] / 2
+            half = full["unwatched"] / 2
             paced, _ = in_turns(services, texts, seconds, half)
             seen = watched_state([service for kind, service in services if kind == "watched"])
         shares = {
