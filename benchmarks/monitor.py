@@ -1,6 +1,7 @@
 """What the monitor takes in: rows through all detectors, and labels joined to their predictions.
 
     python -m benchmarks.monitor
+    python -m benchmarks.monitor --predictions 1000000
 
 In one process: rows in batches of 1 000 × 100 signals through three detectors, bins and counts; labels
 through `Monitor.feedback`, with quality and the test of errors behind it, on SQLite. Rates of CPU time are
@@ -9,6 +10,7 @@ what other load on the machine disturbs least; those on the clock are printed be
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,7 +25,7 @@ from driftlead.signals import feature_signals
 from driftlead.storage import SqlStore
 
 ROWS, SIGNALS, BATCHES = 1_000, 100, 50
-PREDICTIONS, LABELS_AT_ONCE = 200_000, 1_000
+LABELS_AT_ONCE = 1_000
 
 
 def timed(work: Callable[[], None]) -> tuple[float, float]:
@@ -56,23 +58,23 @@ def rows_through_all_detectors() -> None:
     )
 
 
-def labels_joined() -> None:
+def labels_joined(predictions: int) -> None:
     rng = np.random.default_rng(0)
-    scores = rng.dirichlet([1.0] * 10, size=PREDICTIONS).astype(np.float32)
-    truth = rng.integers(0, 10, PREDICTIONS)
+    scores = rng.dirichlet([1.0] * 10, size=predictions).astype(np.float32)
+    truth = rng.integers(0, 10, predictions)
     profile = ReferenceProfile.from_rows(
         feature_signals(["a"]), rng.normal(size=(5_000, 1)), model_hash="1f"
     ).with_quality(scores[:5_000], truth[:5_000])
     with tempfile.TemporaryDirectory() as folder:
         store = SqlStore(f"sqlite:///{Path(folder) / 'kept.db'}", model="m", version="1f")
-        monitor = Monitor(profile, MonitorSettings(kept_predictions=PREDICTIONS), store=store)
-        ids = [f"r{number}" for number in range(PREDICTIONS)]
-        monitor.process(rng.normal(size=(PREDICTIONS, 1)), ids=ids, scores=scores)
+        monitor = Monitor(profile, MonitorSettings(kept_predictions=predictions), store=store)
+        ids = [f"r{number}" for number in range(predictions)]
+        monitor.process(rng.normal(size=(predictions, 1)), ids=ids, scores=scores)
         monitor.feedback(["none"], [0])  # opens the database
         clock, _ = timed(monitor._recorder.flush)
-        print(f"predictions: {PREDICTIONS / clock:,.0f}/s on the clock")
-        order = rng.permutation(PREDICTIONS)
-        pieces = np.array_split(order, PREDICTIONS // LABELS_AT_ONCE)
+        print(f"predictions: {predictions / clock:,.0f}/s on the clock")
+        order = rng.permutation(predictions)
+        pieces = np.array_split(order, predictions // LABELS_AT_ONCE)
 
         def work() -> None:
             for piece in track(pieces, description="labels"):
@@ -81,12 +83,20 @@ def labels_joined() -> None:
         clock, cpu = timed(work)
         outcomes = monitor.snapshot().labels.outcomes
         print(
-            f"labels: {PREDICTIONS / clock:,.0f}/s on the clock, {PREDICTIONS / cpu:,.0f}/s of CPU time"
-            f" (bar 20,000); {outcomes['matched']:,} of {PREDICTIONS:,} matched"
+            f"labels: {predictions / clock:,.0f}/s on the clock, {predictions / cpu:,.0f}/s of CPU time"
+            f" (bar 20,000); {outcomes['matched']:,} of {predictions:,} matched"
         )
         monitor.close()
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--predictions", type=int, default=200_000, help="that wait for their labels")
+    options = parser.parse_args()
     rows_through_all_detectors()
-    labels_joined()
+    labels_joined(options.predictions)
+
+
+if __name__ == "__main__":
+    main()
