@@ -39,6 +39,7 @@ from model.artefact import load as load_model
 
 ROOT = Path(__file__).parents[1]
 CONNECTIONS = 8
+KINDS = ("watched", "unwatched")
 SERVICES = 3  # of each kind
 TURN_SECONDS, SETTLE_SECONDS = 2.0, 0.5
 BARS = {"p50": 1.05, "p99": 1.15, "throughput": 0.93}
@@ -153,9 +154,6 @@ async def load(port: int, texts: list[bytes], seconds: float, rate: float | None
 
     await asyncio.gather(*(client(number) for number in range(CONNECTIONS)))
     return latencies, answered
-
-
-KINDS = ("watched", "unwatched")
 
 
 @contextmanager

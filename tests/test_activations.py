@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from driftlead.activations import LARGEST_KEPT, MOST_COLUMNS, Layer, activation_watch, taps, watch
+from driftlead.activations import LARGEST_KEPT, MOST_COLUMNS, Layer, activation_watch, outputs, taps, watch
 from driftlead.errors import InvalidDataError, InvalidParameterError
 from driftlead.signals import SignalRows, join_rows
 
@@ -100,7 +100,7 @@ def test_large_outputs_are_reduced_at_once_to_the_same(network, images, monkeypa
     with watch(network, [Layer("0", units=4, projection=3)]) as watched, torch.no_grad():
         parts = []
         for largest in (LARGEST_KEPT, 4 * 36 * len(images) - 1):
-            monkeypatch.setattr(activation_watch, "LARGEST_KEPT", largest)
+            monkeypatch.setattr(outputs, "LARGEST_KEPT", largest)
             # Under autocast the layer works in half precision; what is computed of it must not.
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 network(images)
@@ -471,7 +471,7 @@ def test_a_compiled_network_is_watched_without_a_break(network, images, order, f
 def test_a_compiled_network_reduces_large_outputs_without_a_break(
     network, images, monkeypatch, fresh_compiler
 ):
-    monkeypatch.setattr(activation_watch, "LARGEST_KEPT", 0)
+    monkeypatch.setattr(outputs, "LARGEST_KEPT", 0)
     with watch(network, [Layer("0", units=4, projection=3)]) as watched, torch.no_grad():
         network(images)
         expected = taken(watched)
@@ -553,7 +553,7 @@ def test_a_pass_only_copies_outputs(network, images, dtype, rows, copies):
 @pytest.mark.parametrize("largest", [LARGEST_KEPT, 0])
 def test_a_pass_reads_no_value(network, images, monkeypatch, largest):
     """On the meta device there are no values: whatever needs one fails."""
-    monkeypatch.setattr(activation_watch, "LARGEST_KEPT", largest)
+    monkeypatch.setattr(outputs, "LARGEST_KEPT", largest)
     with watch(network.to("meta"), [Layer("0", units=4), "3"]) as watched:
         network(images.to("meta"))
         assert watched.take().shape == (7, 8)

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import entropy
 
 from dataloader import load
-from driftlead.activations import Layer, activation_watch
+from driftlead.activations import Layer, outputs
 from driftlead.errors import InvalidDataError, InvalidParameterError
 from driftlead.service.predictor import Predictor
 from driftlead.signals import join_rows
@@ -64,7 +64,7 @@ def test_outputs_and_signals_are_what_the_network_did(predictor, trained, images
 
 def test_a_request_of_too_many_rows_to_reduce_at_once_computes_no_signals(predictor, images, monkeypatch):
     """They are for the monitor's thread, many requests at once; moments of few rows cost less than copies."""
-    monkeypatch.setattr(activation_watch, "_ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(outputs, "_ROWS_AT_ONCE", 1)
     computed = []
     reduce = Layer.reduce
     monkeypatch.setattr(

@@ -7,8 +7,9 @@ rows on a CPU take less time than a copy and are computed at once; outputs too l
 once too, still without waiting for the device.
 """
 
-from driftlead.activations.activation_watch import LARGEST_KEPT, ActivationWatch, watch
+from driftlead.activations.activation_watch import ActivationWatch, watch
 from driftlead.activations.layers import MOST_COLUMNS, Layer
+from driftlead.activations.outputs import LARGEST_KEPT
 from driftlead.activations.reference import profile_activations
 
 __all__ = ["LARGEST_KEPT", "MOST_COLUMNS", "ActivationWatch", "Layer", "profile_activations", "watch"]

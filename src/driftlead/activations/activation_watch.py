@@ -1,34 +1,28 @@
-"""What the watched layers of a network put out, kept or reduced at once, and the columns computed from it."""
+"""The watched layers of a network, and the columns that are computed of what they put out."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, float32, fx, nn
-from torch.compiler import is_dynamo_compiling
+from torch import Tensor, nn
 
 from driftlead.activations.layers import Layer
-from driftlead.activations.moments import compile_moments, fill_moments_at
+from driftlead.activations.moments import compile_moments
+from driftlead.activations.outputs import Output, Seen, recorder
 from driftlead.activations.taps import Tap
 from driftlead.errors import InvalidDataError, InvalidParameterError
 from driftlead.signals import DeferredColumns, Signal
 
-__all__ = ["LARGEST_KEPT", "ActivationWatch", "watch"]
+__all__ = ["ActivationWatch", "watch"]
 
 _log = logging.getLogger(__name__)
-
-#: Elements of a layer's output in one forward pass that are kept; a larger output is reduced at once.
-LARGEST_KEPT = 131_072
-
-# Rows of a pass whose moments are computed at once; more of them wait for their neighbours.
-_ROWS_AT_ONCE = 64
 
 # Bytes reduced at once: enough to spread the cost of a call, and few turns of the interpreter are taken from
 # whoever serves; few enough that what lies between does not leave a CPU's caches.
@@ -86,41 +80,13 @@ def watch(module: nn.Module, layers: Sequence[str | Layer]) -> ActivationWatch:
     return ActivationWatch(module, layers)
 
 
-# What was kept of one layer's output: the values, whether they are reduced already, and their CUDA stream.
-_Output = tuple[Tensor | NDArray[Any], bool, Any]
-
-
 class _Pass(NamedTuple):
     """One forward pass: what was kept of each layer that took part, and events that say when it is there."""
 
     rows: int
-    outputs: dict[str, _Output]
+    outputs: dict[str, Output]
     events: list[Any]
     nbytes: int
-
-
-class _Seen(threading.local):
-    """What each thread's current pass put out: forward passes may run in several threads at once.
-
-    Attributes
-    ----------
-    outputs : dict
-        What was kept, by layer in the order of their first runs; of one whose moments were computed at once,
-        how many rows it had.
-    moments : ndarray of float32, shape (most rows, 2 × layers)
-        Means and standard deviations that were computed at once.
-    address : int
-        Where ``moments`` lies.
-    """
-
-    def __init__(self, layers: int) -> None:
-        self.outputs: dict[str, _Output | int] = {}
-        self.moments = np.empty((_ROWS_AT_ONCE, 2 * layers), np.float32)
-        self.address = self.moments.ctypes.data
-
-    def forget(self) -> None:
-        """Forget this thread's pass."""
-        self.outputs.clear()
 
 
 class ActivationWatch:
@@ -145,12 +111,12 @@ class ActivationWatch:
             compile_moments()
         self._width = len(self.signals)
         self._place = {layer.name: place for place, layer in enumerate(self._layers)}
-        self._seen = _Seen(len(self._layers))
+        self._seen = Seen(len(self._layers))
         self._errors = Counter({layer.name: 0 for layer in self._layers})
         self._error_lock = threading.Lock()
         fused = _fused_parts(module)
         self._taps = [
-            Tap(found, _recorder(self._seen, place, layer, self._count_error), hook=id(found) in fused)
+            Tap(found, recorder(self._seen, place, layer, self._count_error), hook=id(found) in fused)
             for place, (layer, found) in enumerate(zip(self._layers, modules, strict=True))
         ]
         if modules:
@@ -210,7 +176,7 @@ class ActivationWatch:
         seen_pass = _Pass(rows, kept, _events(kept), nbytes)
         return DeferredColumns((rows, self._width), seen_pass, self._compute, nbytes)
 
-    def _moments_of(self, name: str, rows: int) -> _Output:
+    def _moments_of(self, name: str, rows: int) -> Output:
         left = 2 * self._place[name]
         return self._seen.moments[:rows, left : left + 2].copy(), True, None
 
@@ -261,47 +227,7 @@ class ActivationWatch:
             _log.exception("layer %r cannot be watched; further failures are only counted", layer.name)
 
 
-# --- the network's side -------------------------------------------------------------------------------
-
-
-def _recorder(
-    seen: _Seen, place: int, layer: Layer, count_error: Callable[[Layer], None]
-) -> Callable[[Any], None]:
-    """Return what keeps a layer's output, or its moments. Whatever goes wrong there, the pass goes on."""
-    name = layer.name
-    moments_only = layer.moments_only
-    offset = seen.moments[0, 2 * place :].ctypes.data - seen.address
-    stride, size = seen.moments.shape[1], seen.moments.itemsize
-
-    # One function for the commonest kind of output: each layer of each pass pays for every call.
-    def record(output: Any) -> None:
-        if moments_only and not is_dynamo_compiling():
-            try:
-                if (
-                    type(output) is Tensor
-                    and output.dtype is float32
-                    and output.is_cpu
-                    and output.is_contiguous()
-                    and not output.is_neg()
-                    and 0 < (values := output.numel()) <= LARGEST_KEPT
-                    and (rows := output.shape[0]) <= _ROWS_AT_ONCE
-                    and (address := output.data_ptr()) != size * output.storage_offset()  # has memory
-                ):
-                    fill_moments_at(address, rows, values // rows, seen.address + offset, stride)
-                    seen.outputs[name] = rows
-                    return
-            except Exception:  # noqa: S110
-                pass  # it stands for others, as in torch.vmap, or is traced: that is looked at below
-        try:
-            if not isinstance(output, fx.Proxy):
-                seen.outputs[name] = _kept(layer, output)
-        except Exception:
-            count_error(layer)
-
-    return record
-
-
-def _events(outputs: Mapping[str, _Output]) -> list[Any]:
+def _events(outputs: Mapping[str, Output]) -> list[Any]:
     """Record events: work on other streams may read what was kept once they have happened."""
     streams = {
         stream or torch.cuda.current_stream(values.device)
@@ -309,52 +235,6 @@ def _events(outputs: Mapping[str, _Output]) -> list[Any]:
         if isinstance(values, Tensor) and values.is_cuda
     }
     return [stream.record_event() for stream in streams]
-
-
-def _kept(layer: Layer, output: Any) -> _Output:
-    plain = _plain_values(output)
-    if plain is not None and plain.size <= LARGEST_KEPT:
-        # A copy, because what follows may work in place; it takes a fraction of a reduction's time.
-        return plain.copy(), False, None
-    tensor = _first_tensor(output)
-    if tensor.requires_grad:
-        tensor = tensor.detach()
-    reduced = tensor.numel() > LARGEST_KEPT
-    kept = layer.reduce(tensor) if reduced else tensor.clone()
-    return kept, reduced, _current_stream(tensor) if tensor.is_cuda else None
-
-
-def _plain_values(output: Any) -> NDArray[np.float32] | None:
-    """Look at the commonest kind of output as NumPy does.
-
-    PyTorch gives the interpreter away whenever it copies a tensor or forgets one; NumPy seldom does, and who
-    serves need not wait to have it back.
-    """
-    if type(output) is not Tensor or not output.is_cpu or output.dtype is not torch.float32:
-        return None
-    if output.requires_grad or torch.compiler.is_compiling():
-        return None
-    try:
-        if output.numel() and output.data_ptr() == output.element_size() * output.storage_offset():
-            return None  # it has no memory
-        values: NDArray[np.float32] = output.numpy()
-    except (RuntimeError, TypeError):
-        return None  # sparse, or standing for others as in torch.vmap
-    return values
-
-
-def _first_tensor(output: Any) -> Tensor:
-    """Find the output proper: attention and recurrent layers carry it first, other models by name."""
-    while not isinstance(output, Tensor):
-        if isinstance(output, Mapping):
-            output = next(iter(output.values()))
-        elif isinstance(output, tuple | list):
-            output = output[0]
-        else:
-            raise InvalidDataError(f"a layer's output must hold tensors, got {type(output).__name__}")
-    if output.layout is not torch.strided:
-        raise InvalidDataError(f"a layer's output must be dense, got {output.layout}")
-    return output
 
 
 def _fused_parts(module: nn.Module) -> set[int]:
@@ -375,11 +255,6 @@ def _find_modules(module: nn.Module, names: Sequence[str]) -> list[nn.Module]:
     if len(set(names)) != len(names):
         raise InvalidParameterError("layers", "without repetition", list(names))
     return [known[name] for name in names]
-
-
-def _current_stream(tensor: Tensor) -> Any:
-    # A compiler would take the stream of its own run for that of every later one.
-    return None if torch.compiler.is_compiling() else torch.cuda.current_stream(tensor.device)
 
 
 # --- the joining side ----------------------------------------------------------------------------------
