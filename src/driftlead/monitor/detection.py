@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from driftlead.calibration import Calibration
 from driftlead.errors import DriftleadError, ReferenceMismatchError, StateError
+from driftlead.monitor.batch_rows import BatchRows
 from driftlead.monitor.bins import BinCounter, SignalBins
 from driftlead.monitor.drifted_signals import Activity
 from driftlead.monitor.episode import EpisodeEvent
@@ -138,7 +139,7 @@ class Detection:
         except Exception:
             self._on_error("history")
         try:
-            recent = _RecentRows(self, before, slots)
+            recent = BatchRows(self.reference, self.bins, before, slots, self.window_mean)
             return self.tracker.advance(self.rows, float(observed_at[-1]), activity, recent)
         except Exception:
             self._on_error("episodes")
@@ -391,31 +392,3 @@ class Detection:
             watch.alarms = np.sum([part.watches[index].alarms for part in parts], axis=0)
         whole.missing.merge([part.missing for part in parts])
         return whole
-
-
-class _RecentRows:
-    """What the tracker asks for while something drifts; computed only then."""
-
-    def __init__(self, detection: Detection, before: NDArray[np.float64], slots: NDArray[np.int32]) -> None:
-        self._detection = detection
-        self._before = before
-        self._slots = slots
-
-    def bins(self, signal: int) -> NDArray[np.int64]:
-        """Return the bin of each recent row of one signal: the window before this batch, and the batch."""
-        slots = self._located[:, signal]
-        of_slot = self._detection.bins.bins[signal].of_slot
-        missing = len(self._detection.bins.bins[signal].labels) - 1
-        return np.where(slots < 0, missing, of_slot[slots])
-
-    def counts(self) -> NDArray[np.int64]:
-        """Return the counts of all bins."""
-        return self._detection.bins.counts
-
-    def means(self, signals: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the means of some signals over the latest window."""
-        return self._detection.window_mean()[signals]
-
-    @functools.cached_property
-    def _located(self) -> NDArray[np.int32]:
-        return np.concatenate([self._detection.reference.locate(self._before), self._slots])
