@@ -41,7 +41,7 @@ def rebaselined(served):
     served.monitor.rebaseline(200, by="mia", note="new labels")
     served.serve(200)
     wait_until(lambda: served.monitor.snapshot().collecting is None)
-    wait_until(lambda: served.monitor._feedback._collection is not None)
+    wait_until(lambda: served.monitor._feedback._baseline._collection is not None)
 
 
 def test_errors_are_judged_by_the_new_reference_once_it_has_labels(serve):

@@ -5,7 +5,7 @@ from driftlead.monitor.callbacks import Callback
 from driftlead.monitor.drifted_signals import Activity, RecentRows
 from driftlead.monitor.episode import DriftedSignal, Episode, EpisodeEvent
 from driftlead.monitor.episodes import EpisodeTracker
-from driftlead.monitor.feedback import FeedbackOutcome
+from driftlead.monitor.feedback_outcome import FeedbackOutcome
 from driftlead.monitor.history import QUALITY_COLUMNS, History, HistorySamples, MonitorHistory
 from driftlead.monitor.memory_store import MemoryStore
 from driftlead.monitor.monitor import Monitor

@@ -6,7 +6,7 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 from driftlead.errors import StateError, StorageError
 from driftlead.estimation import AccuracyAudit, AccuracyEstimate, bin_counts
 from driftlead.monitor.detection import Detection
-from driftlead.monitor.episode import EpisodeEvent
+from driftlead.monitor.episode import Episode, EpisodeEvent
+from driftlead.monitor.feedback_outcome import FeedbackOutcome
 from driftlead.monitor.history import History, HistorySamples
 from driftlead.monitor.labels import checked_labels, measurable
-from driftlead.monitor.quality_baseline import QualityCollection, read_quality, watch_errors
+from driftlead.monitor.quality_baseline import QualityBaseline, Renewed, watch_errors
 from driftlead.monitor.recorder import Recorder
 from driftlead.monitor.records import JoinedLabels
 from driftlead.monitor.settings import MonitorSettings
@@ -28,39 +29,12 @@ from driftlead.quality import QualityWindow, errors, losses
 from driftlead.reference import ReferenceProfile, ReferenceQuality
 from driftlead.signals import Signal
 
-__all__ = ["Feedback", "FeedbackOutcome"]
+__all__ = ["Feedback"]
 
 _CONFIDENCE = "prediction:confidence"
 
 _AT_ONCE = 10_000  # labels in one transaction: others who write wait no longer than for one
 _MOST_JOINS = 100  # calls of the store in a row: what is left then is joined a few seconds later
-
-
-@dataclass(frozen=True, slots=True)
-class FeedbackOutcome:
-    """What became of some labels.
-
-    Attributes
-    ----------
-    matched : int
-        They found their prediction.
-    late : int
-        They found their prediction, made longer ago than labels are waited for: kept, but neither measured
-        nor watched, for they tell of another time.
-    duplicate : int
-        Their prediction had a label already; the first one stands.
-    unmatched : int
-        No such prediction is known, or no longer. If it comes within the time that the store keeps such
-        labels, they count as matched then.
-    """
-
-    matched: int = 0
-    late: int = 0
-    duplicate: int = 0
-    unmatched: int = 0
-
-    def __add__(self, other: FeedbackOutcome) -> FeedbackOutcome:
-        return FeedbackOutcome(*map(sum, zip(astuple(self), astuple(other), strict=True)))
 
 
 class Feedback:
@@ -95,15 +69,18 @@ class Feedback:
         self._outcomes: Counter[str] = Counter(asdict(FeedbackOutcome()))
         self._profile = profile
         self._settings = settings
-        self.reference = profile.quality
-        self._renewed: tuple[str, Wish] | None = None  # name of a reference that a person asked for
-        self._collection: QualityCollection | None = None
+        self._baseline = QualityBaseline(profile.quality, settings.quality_window)
         self.lag_seconds = self.received_at = math.nan
         self.quality: QualityWindow | None = None
         self.detection: Detection | None = None
         if self.reference is not None:
             self.quality = QualityWindow(self.reference.n_outputs, settings.quality_window)
             self.detection = self._watching(self.reference)
+
+    @property
+    def reference(self) -> ReferenceQuality | None:
+        """What errors, losses and the estimate are judged by now."""
+        return self._baseline.reference
 
     @property
     def outcomes(self) -> dict[str, int]:
@@ -175,6 +152,11 @@ class Feedback:
                 events += self._measure(joined, now)
         return events
 
+    def episode(self) -> Episode | None:
+        """Return the open episode of the labelled rows as it stands."""
+        with self._lock:
+            return None if self.detection is None else self.detection.tracker.current()
+
     def acknowledge(
         self, episode_id: str, now: float, by: str, note: str | None, *, tell: bool = True
     ) -> EpisodeEvent | None:
@@ -205,14 +187,12 @@ class Feedback:
         Until then errors, losses and the estimate are judged by the reference that holds.
         """
         with self._lock:
-            if self.reference is not None:
-                wanted = min(self.reference.n_rows, self._settings.quality_window)
-                self._collection = QualityCollection(wish, wanted)
+            self._baseline.collect(wish)
 
     def shared(self) -> tuple[str, dict[str, Any]] | None:
         """Return the reference that a person asked for, by name, for other replicas; None without one."""
         with self._lock:
-            return self._renewed_state()
+            return self._baseline.shared()
 
     def adopt(self, name: str, shared: Mapping[str, Any], now: float) -> list[EpisodeEvent]:
         """Take up a reference that another replica made.
@@ -222,11 +202,11 @@ class Feedback:
         StateError
             It is damaged, or of another model.
         """
-        reference, wish = read_quality(shared)
+        renewed = Renewed.from_state(name, shared)
         with self._lock:
-            if self.reference is None or reference.n_outputs != self.reference.n_outputs:
+            if self.reference is None or renewed.reference.n_outputs != self.reference.n_outputs:
                 raise StateError("the reference of quality that another replica made has other outputs")
-            return self._renew(name, reference, wish, now)
+            return self._go_on(renewed, now)
 
     def snapshot(self, recent_rows: NDArray[np.float64], signals: Sequence[Signal]) -> LabelsSnapshot:
         """Return what is known from labels, and what is estimated without them.
@@ -282,12 +262,10 @@ class Feedback:
         if self.quality is None or self.detection is None:
             return
         windows = [self._quality_of(state) for state in states]
-        renewed = states[0].get("renewed")
-        if renewed is not None:
-            self.reference, wish = read_quality(renewed)
-            self._renewed = (str(renewed["name"]), wish)
-            self.detection = self._watching(self.reference)
-        detection = self.detection
+        # Labels on their way to become a reference are each replica's own.
+        baseline = self._baseline.restored({"renewed": states[0].get("renewed")}, self.quality.n_outputs)
+        detection = self._judged_by(baseline)
+        self._baseline = baseline
         self.detection = Detection.merged(
             detection.profile, detection.settings, [state["detection"] for state in states]
         )
@@ -319,13 +297,11 @@ class Feedback:
     def state(self) -> dict[str, Any]:
         """Return what goes on after a restart, as plain arrays and scalars."""
         with self._lock:
-            renewed = self._renewed_state()
             return {
                 "quality": None if self.quality is None else self.quality.state(),
                 "detection": None if self.detection is None else self.detection.state(),
                 "lag_seconds": self.lag_seconds,
-                "renewed": renewed and {"name": renewed[0], **renewed[1]},
-                "collection": None if self._collection is None else self._collection.state(),
+                **self._baseline.state(),
             }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -341,20 +317,13 @@ class Feedback:
         quality = self._quality_of(state)
         try:
             lag = float(state["lag_seconds"])
-            renewed, collected = state.get("renewed"), state.get("collection")
-            reference, detection, name = self.reference, self.detection, None
-            if renewed is not None:
-                reference, wish = read_quality(renewed)
-                name = (str(renewed["name"]), wish)
-                detection = self._watching(reference)
-            if collected is not None:
-                collected = QualityCollection.from_state(collected, quality.n_outputs)
+            baseline = self._baseline.restored(state, quality.n_outputs)
+            detection = self._judged_by(baseline)
             detection.restore(state["detection"])
         except (KeyError, TypeError, ValueError) as error:
             raise StateError(f"what it holds of labels is incomplete ({error})") from error
         self.quality, self.lag_seconds = quality, lag
-        self.reference, self.detection, self._renewed = reference, detection, name
-        self._collection = collected
+        self._baseline, self.detection = baseline, detection
 
     def _is_late(self, joined: JoinedLabels, now: float) -> NDArray[np.bool_]:
         return np.asarray(now - joined.made_at > self._deadline)
@@ -390,46 +359,31 @@ class Feedback:
             rows = rows[:, : self.detection.profile.n_signals]
             events = self.detection.advance(rows, np.full(len(rows), now))
             self._keep(events)
-            return events + self._collect(outputs, labels, joined.made_at[usable][measured], now)
+            renewed = self._baseline.take(outputs, labels, joined.made_at[usable][measured], now)
+            return events if renewed is None else events + self._go_on(renewed, now)
         except Exception:
             self._on_error("quality")
             return []
 
-    def _collect(
-        self,
-        outputs: NDArray[np.float32],
-        labels: NDArray[np.float64],
-        made_at: NDArray[np.float64],
-        now: float,
-    ) -> list[EpisodeEvent]:
-        collection = self._collection
-        if collection is None or self.reference is None or not collection.take(outputs, labels, made_at):
-            return []
-        # Before it is made: what makes no reference must not be tried again with every label.
-        self._collection = None
-        # Replicas collect for themselves. Of two references for one wish the one made last stands.
-        name = f"{collection.wish.name}/{Wish.of(now, '', None).name}"
-        return self._renew(name, collection.reference(self.reference.class_names), collection.wish, now)
-
-    def _renew(self, name: str, reference: ReferenceQuality, wish: Wish, now: float) -> list[EpisodeEvent]:
+    def _go_on(self, renewed: Renewed, now: float) -> list[EpisodeEvent]:
         """Go on with another reference, of which the open episode knows nothing."""
         assert self.detection is not None
-        detection, before = self._watching(reference), self.detection
+        detection, before, wish = self._watching(renewed.reference), self.detection, renewed.wish
         event = before.tracker.resolve(now, "rebaselined", wish.by, wish.note)
         detection.succeed(before)
-        self.reference, self.detection, self._renewed = reference, detection, (name, wish)
-        if self._collection is not None and self._collection.wish.name <= wish.name:
-            self._collection = None
+        self._baseline.adopt(renewed)
+        self.detection = detection
         if event is None:
             return []
         self._keep([event])
         return [event]
 
-    def _renewed_state(self) -> tuple[str, dict[str, Any]] | None:
-        if self._renewed is None or self.reference is None:
-            return None
-        name, wish = self._renewed
-        return name, {"quality": self.reference.to_state(), "wish": wish.state()}
+    def _judged_by(self, baseline: QualityBaseline) -> Detection:
+        """Return the detection at hand, or a new one where another reference is to be judged by."""
+        assert self.detection is not None
+        if baseline.reference is None or baseline.reference is self.reference:
+            return self.detection
+        return self._watching(baseline.reference)
 
     def _watching(self, reference: ReferenceQuality) -> Detection:
         return watch_errors(self._profile, reference, self._settings, self._on_error)
