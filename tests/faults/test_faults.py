@@ -202,7 +202,7 @@ def test_a_queue_that_is_flooded(profile, rng):
 def test_a_detector_that_raises(profile, rng, monkeypatch):
     monitor = Monitor(profile, QUICK)
     monitor.start()
-    watch = next(each for each in monitor._detection.watches if each.name == "incremental_ks")
+    watch = next(each for each in monitor._rows._detection.watches if each.name == "incremental_ks")
 
     def fail(slots):
         raise RuntimeError("a detector with a fault")

@@ -135,7 +135,7 @@ def test_a_reference_that_was_asked_for_before_the_one_that_holds_comes_too_late
         time.sleep(0.002)
     # As when it was on its way from the store while the later one was made here.
     profile = two.profile
-    two._adopt_rows(*one._baseline.shared())
+    two._rows.adopt(*one._rows.shared())
     assert two.profile is profile
 
 

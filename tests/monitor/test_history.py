@@ -125,7 +125,7 @@ def test_rows_that_came_after_the_latest_sample_are_in_the_history_too(profile, 
     assert (first.row[-1], first.end[-1]) == (600, 1.0)
     assert first.values[-1].max() > 1
     np.testing.assert_array_equal(first.values, second.values)
-    assert len(monitor._detection.history) == len(first) - 1
+    assert len(monitor._rows._detection.history) == len(first) - 1
 
 
 def test_the_past_survives_a_restart_and_a_new_reference(profile, settings, rng, tmp_path):
@@ -139,14 +139,14 @@ def test_the_past_survives_a_restart_and_a_new_reference(profile, settings, rng,
         np.testing.assert_array_equal(before.values, after.values)
         assert len(after)
     newer = Detection(profile, settings)
-    newer.succeed(second._detection)
+    newer.succeed(second._rows._detection)
     assert len(newer.history) == len(first.history().rows)
     second.close()
     # A state that an earlier version saved has none.
     older = first.state()
     del older["detection"]["history"], older["quality_history"]
     third = Monitor(profile, settings)
-    third._detection.restore(older["detection"])
+    third._rows._detection.restore(older["detection"])
     assert third.snapshot().rows == 500
     assert len(third.history().rows) == 0
 

@@ -246,7 +246,7 @@ def test_observe_never_raises_and_counts_what_does_not_fit(profile, settings, ro
 
 def test_a_failing_detector_is_counted_and_the_others_go_on(profile, settings, rng, caplog):
     monitor = Monitor(profile, settings)
-    broken = next(watch for watch in monitor._detection.watches if watch.name == "nmddm")
+    broken = next(watch for watch in monitor._rows._detection.watches if watch.name == "nmddm")
 
     def fail(slots):
         raise RuntimeError("a detector with a fault")
@@ -271,7 +271,7 @@ def test_the_worker_outlives_a_batch_that_breaks_it(profile, settings, rng, capl
         raise MemoryError("no room to locate these rows")
 
     with monkeypatch.context() as patched, caplog.at_level(logging.ERROR):
-        patched.setattr(monitor._detection.reference, "locate", fail)
+        patched.setattr(monitor._rows._detection.reference, "locate", fail)
         monitor.observe(draw(rng, 10))
         wait_until(lambda: monitor.snapshot().errors["worker"] == 1)
     monitor.observe(draw(rng, 20))

@@ -42,7 +42,8 @@ class Collection:
 class Baseline:
     """Which reference rows are compared with, and how a new one comes about.
 
-    It changes under the monitor's lock alone; a new one is made in a thread, from rows that were collected.
+    It changes under the lock of `driftlead.monitor.served_rows.ServedRows` alone; a new one is made in a
+    thread, from rows that were collected.
 
     Parameters
     ----------
@@ -88,9 +89,11 @@ class Baseline:
             The calibration is for another profile or other settings.
         """
         made, self._restored = self._restored, None
-        return made or Detection(
-            self._newer or self._trained, self._settings, self._calibration, self._on_error
-        )
+        return made or self.watching(self._newer or self._trained, self._calibration)
+
+    def watching(self, profile: ReferenceProfile, calibration: Calibration | None) -> Detection:
+        """Return a detection with a reference that may come to hold; raises as `detection`."""
+        return Detection(profile, self._settings, calibration, self._on_error)
 
     def merged(self, states: Sequence[Mapping[str, Any]]) -> Detection:
         """Return the detection of one monitor that saw what several saw; raises as `Detection.merged`."""
@@ -118,7 +121,7 @@ class Baseline:
             return
         newer, calibration, wish = self.read(state)
         # Only what can be watched by: nothing in a state may keep a service from starting.
-        self._restored = Detection(newer, self._settings, calibration, self._on_error)
+        self._restored = self.watching(newer, calibration)
         self._newer, self._calibration, self._wish = newer, calibration, wish
 
     def shared(self) -> tuple[str, dict[str, Any]] | None:
@@ -252,12 +255,7 @@ class Baseline:
                 guarantee=self._settings.guarantee,
                 joint_budget=False,  # minutes of all processors, beside a process that serves
             )
-            adopt(
-                collection,
-                profile,
-                calibration,
-                Detection(profile, self._settings, calibration, self._on_error),
-            )
+            adopt(collection, profile, calibration, self.watching(profile, calibration))
         except Exception:
             if self._collection is collection:
                 self._collection = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -13,22 +12,25 @@ from numpy.typing import ArrayLike, NDArray
 
 from driftlead.calibration import Calibration
 from driftlead.errors import InvalidParameterError, StateError, StorageError
-from driftlead.monitor.baseline import Baseline, Collection
+from driftlead.monitor.baseline import Baseline
 from driftlead.monitor.callbacks import Callback
 from driftlead.monitor.counts import Counts
-from driftlead.monitor.detection import Detection
 from driftlead.monitor.episode import Episode, EpisodeEvent
 from driftlead.monitor.episode_log import EpisodeLog
 from driftlead.monitor.exchange import Exchange, Part
-from driftlead.monitor.feedback import Feedback, FeedbackOutcome
-from driftlead.monitor.history import QUALITY_COLUMNS, History, MonitorHistory
+from driftlead.monitor.feedback import Feedback
+from driftlead.monitor.feedback_outcome import FeedbackOutcome
+from driftlead.monitor.history import MonitorHistory
 from driftlead.monitor.keeper import STATE, Keeper
 from driftlead.monitor.memory_store import MemoryStore
+from driftlead.monitor.open_episodes import OpenEpisodes
 from driftlead.monitor.pruner import Pruner
+from driftlead.monitor.quality_history import QualityHistory
 from driftlead.monitor.recorder import Recorder
 from driftlead.monitor.records import Store
 from driftlead.monitor.row_queue import RowQueue
 from driftlead.monitor.served import checked_rows, checked_scores, checked_times
+from driftlead.monitor.served_rows import ServedRows
 from driftlead.monitor.settings import MonitorSettings
 from driftlead.monitor.snapshot import MonitorSnapshot
 from driftlead.monitor.state_folder import StateFolder
@@ -122,15 +124,12 @@ class Monitor:
         self.settings = settings or MonitorSettings()
         self.store: Store = store if store is not None else MemoryStore()
         self._n_signals = profile.n_signals
-        self._row_settings = self.settings.for_rows(profile)
         self._clock = clock
         self._counts = Counts(_REASONS, (*_PLACES, *self.settings.detector_names))
-        self._state_lock = threading.Lock()
         self._folder = folder
         saved = (folder.load(STATE) if folder is not None else None) or {}
-        self._baseline = Baseline(profile, self._row_settings, calibration, self._counts.error)
-        self._restore_part(saved, "baseline", self._baseline.restore)
-        self._detection = self._baseline.detection()
+        baseline = Baseline(profile, self.settings.for_rows(profile), calibration, self._counts.error)
+        self._restore_part(saved, "baseline", baseline.restore)
         self._keeper = Keeper(
             self.state, self._tidy, folder, self.settings.save_every_seconds, self._counts.error
         )
@@ -144,24 +143,23 @@ class Monitor:
         )
         replica = folder.replica if folder is not None else None
         self._log = EpisodeLog(self._recorder, webhooks, source or {}, replica, self._counts.error)
+        self._rows = ServedRows(baseline, self._clock, self._log.keep, self._renewed)
         self._feedback = Feedback(profile, self.settings, self._recorder, self._counts.error, self._log.keep)
-        self._quality_history = History(
-            len(QUALITY_COLUMNS), "latest", every_seconds=self.settings.save_every_seconds
-        )
-        self._restore_part(saved, "detection", self._detection.restore)
+        self._open_episodes = OpenEpisodes((self._rows, self._feedback), self._log, self._clock)
+        self._quality_history = QualityHistory(self.settings.save_every_seconds)
+        self._restore_part(saved, "detection", self._rows.restore)
         self._restore_part(saved, "feedback", self._feedback.restore)
         self._restore_part(saved, "quality_history", self._quality_history.restore)
         self._restore_part(saved, "unwritten", self._recorder.restore)
         self._exchange = Exchange(
             self.store,
             (
-                Part("rows", self._baseline.shared, self._adopt_rows),
+                Part("rows", self._rows.shared, self._rows.adopt),
                 Part("quality", self._feedback.shared, self._adopt_quality),
             ),
             self._clock,
             self._counts.error,
         )
-        self._lost_closed = False
         self._queue = RowQueue(self.settings.queue_rows, self.settings.queue_bytes)
         self._pruner = Pruner(self.store, self._clock)
         self._closed = False
@@ -234,15 +232,14 @@ class Monitor:
             rows, labels = [each["detection"] for each in states], [each["feedback"] for each in states]
         except (KeyError, TypeError) as error:
             raise StateError(f"a state is incomplete: {error}") from None
-        monitor._baseline.restore(states[0].get("baseline"))
-        monitor._detection = monitor._baseline.merged(rows)
+        monitor._rows.merge(states[0].get("baseline"), rows)
         monitor._feedback.merge(labels)
         return monitor
 
     @property
     def profile(self) -> ReferenceProfile:
         """The reference that rows are compared with now."""
-        return self._detection.profile
+        return self._rows.profile
 
     # --- rows ----------------------------------------------------------------------------------------
 
@@ -375,14 +372,7 @@ class Monitor:
         StorageError
             The episode is no longer open, and the store does not answer.
         """
-        now = self._clock()
-        event = self._acknowledge(episode_id, now, by, note)
-        if event is None:
-            event = self._log.acknowledge(episode_id, now, by, note)
-        # Whoever acknowledges what is acknowledged changes nothing, and nobody is told.
-        if event.episode.acknowledged_at == now:
-            self._log.call([event])
-        return event.episode
+        return self._open_episodes.acknowledge(episode_id, by, note)
 
     def resolve(self, episode_id: str, by: str, note: str | None = None) -> Episode:
         """End an open episode because a person says so; what goes on alarming opens another one later.
@@ -396,14 +386,7 @@ class Monitor:
         StorageError
             The episode is not open here, and the store does not answer.
         """
-        if not by.strip():
-            raise InvalidParameterError("by", "a name", by)
-        now = self._clock()
-        event = self._resolve(episode_id, now, by, note)
-        if event is None:
-            event = self._log.resolve(episode_id, now, by, note)
-        self._log.call([event])
-        return event.episode
+        return self._open_episodes.resolve(episode_id, by, note)
 
     def episode(self, episode_id: str) -> Episode | None:
         """Return an episode as it now is; None where there is none.
@@ -413,7 +396,7 @@ class Monitor:
         StorageError
             The store does not answer.
         """
-        for episode in self.snapshot().open_episodes:
+        for episode in self._open_episodes.current():
             if episode.id == episode_id:
                 return episode
         return self._log.get(episode_id)
@@ -426,7 +409,7 @@ class Monitor:
         StorageError
             The store does not answer.
         """
-        return self._log.latest(limit, self.snapshot().open_episodes)
+        return self._log.latest(limit, self._open_episodes.current())
 
     def rebaseline(self, rows: int | None = None, *, by: str, note: str | None = None) -> int:
         """Make what comes from now on the reference, because a change was found to be here to stay.
@@ -458,8 +441,7 @@ class Monitor:
         InvalidParameterError
             There are fewer than two windows of rows, more than 50 million values, or nobody is named.
         """
-        with self._state_lock:
-            return self._baseline.collect(rows, by, note, self._clock())
+        return self._rows.collect(rows, by, note)
 
     # --- the process ---------------------------------------------------------------------------------
 
@@ -467,7 +449,7 @@ class Monitor:
         """Start the threads. The kernels are compiled before it returns, not under traffic."""
         if self._worker.started:
             return
-        self._detection.compile()
+        self._rows.compile()
         self._recorder.start()
         self._keeper.start()
         self._worker.start()
@@ -497,8 +479,7 @@ class Monitor:
         discarded = self._queue.close(discard=not drain or not self._worker.started)
         self._counts.drop("closed", discarded)
         self._worker.join(timeout)
-        with self._state_lock:
-            maker = self._baseline.cancel()
+        maker = self._rows.cancel()
         # First of all the state: whoever stops this process may not be patient.
         waited = bool(self._recorder.state())
         self._keeper.close(max(0.1, deadline - time.monotonic()))
@@ -514,21 +495,16 @@ class Monitor:
 
     def state(self) -> dict[str, Any]:
         """Return all that goes on after a restart, as plain arrays and scalars; fit for `driftlead.state`."""
-        with self._state_lock:
-            detection, baseline = self._detection.state(), self._baseline.state()
-            quality = self._quality_history.state()
         return {
-            "baseline": baseline,
-            "detection": detection,
+            **self._rows.state(),
             "feedback": self._feedback.state(),
-            "quality_history": quality,
+            "quality_history": self._quality_history.state(),
             "unwritten": self._recorder.state(),
         }
 
     def snapshot(self) -> MonitorSnapshot:
         """Return everything the monitor knows, as of one row."""
-        with self._state_lock:
-            detection = self._detection
+        with self._rows.detection() as detection:
             rows, rows_since_start = detection.rows, detection.rows_since_start
             detectors = detection.detectors()
             alarms = tuple(detection.recent_alarms)
@@ -536,7 +512,7 @@ class Monitor:
             recent_rows, _ = detection.recent()
             window_mean = detection.window_mean()
             episode = detection.tracker.current()
-            collecting = self._baseline.progress
+            collecting = self._rows.collecting
         labels = self._feedback.snapshot(recent_rows, detection.profile.signals)
         dropped = self._counts.dropped
         errors = {**self._counts.errors, "callback": self._log.callbacks.errors}
@@ -577,10 +553,9 @@ class Monitor:
         >>> history.row_pairs[0], history.rows.row.tolist()
         (('a', 'page_hinkley'), [50, 100])
         """
-        with self._state_lock:
-            rows, row_pairs = self._detection.remembered()
-            quality = self._quality_history.samples()
-        return MonitorHistory(rows, row_pairs, *self._feedback.history(), quality)
+        with self._rows.detection() as detection:
+            rows, row_pairs = detection.remembered()
+        return MonitorHistory(rows, row_pairs, *self._feedback.history(), self._quality_history.samples())
 
     def recent_values(self, signal: str) -> NDArray[np.float64]:
         """Return the latest values of one served signal, at most a window, oldest first; NaN where missing.
@@ -590,92 +565,26 @@ class Monitor:
         InvalidParameterError
             There is no such signal.
         """
-        with self._state_lock:
-            names = [each.name for each in self._detection.profile.signals]
+        with self._rows.detection() as detection:
+            names = [each.name for each in detection.profile.signals]
             if signal not in names:
                 raise InvalidParameterError("signal", "the name of a served signal", signal)
-            return self._detection.recent()[0][:, names.index(signal)]
+            return detection.recent()[0][:, names.index(signal)]
 
     # --- inside --------------------------------------------------------------------------------------
 
     def _advance(self, rows: NDArray[np.float64], times: NDArray[np.float64]) -> None:
-        with self._state_lock:
-            events = self._detection.advance(rows, times)
-            self._log.keep(events)
-            self._baseline.take(rows, self._adopt)
+        self._log.call(self._rows.advance(rows, times))
+
+    def _renewed(self, wish: Wish, events: list[EpisodeEvent]) -> None:
+        """Have labels renew their reference too, now that rows are compared with a new one."""
+        self._feedback.collect(wish)
+        self._keeper.save()
         self._log.call(events)
-
-    def _adopt(
-        self,
-        collection: Collection,
-        profile: ReferenceProfile,
-        calibration: Calibration,
-        detection: Detection,
-    ) -> None:
-        """Go on with a new reference."""
-        wish = collection.wish
-        self._go_on(lambda: self._baseline.adopt(collection, profile, calibration), wish, detection)
-
-    def _adopt_rows(self, name: str, shared: Mapping[str, Any]) -> None:
-        """Go on with a reference that another replica made."""
-        profile, calibration, wish = self._baseline.read(shared)
-        detection = Detection(profile, self._row_settings, calibration, self._counts.error)
-        self._go_on(lambda: self._baseline.succeed(profile, calibration, wish), wish, detection)
 
     def _adopt_quality(self, name: str, shared: Mapping[str, Any]) -> None:
         """Judge errors by a reference that another replica made."""
         self._log.call(self._feedback.adopt(name, shared, self._clock()))
-
-    def _go_on(self, accepted: Callable[[], bool], wish: Wish, detection: Detection) -> None:
-        with self._state_lock:
-            if not accepted():
-                return
-            before = self._detection
-            event = before.tracker.resolve(self._clock(), "rebaselined", wish.by, wish.note)
-            detection.succeed(before)
-            self._detection = detection
-            if event is not None:
-                self._log.keep([event])
-        self._feedback.collect(wish)
-        self._keeper.save()
-        if event is not None:
-            self._log.call([event])
-
-    def _acknowledge(
-        self, episode_id: str, now: float, by: str, note: str | None, *, tell: bool = True
-    ) -> EpisodeEvent | None:
-        """Acknowledge an episode that is open here."""
-        with self._state_lock:
-            event = self._detection.acknowledge(episode_id, now, by, note)
-            if event is not None and event.episode.acknowledged_at == now:
-                self._log.keep([event], tell=tell)
-        return event or self._feedback.acknowledge(episode_id, now, by, note, tell=tell)
-
-    def _resolve(
-        self, episode_id: str, now: float, by: str, note: str | None, *, tell: bool = True
-    ) -> EpisodeEvent | None:
-        """End an episode that is open here."""
-        with self._state_lock:
-            event = self._detection.resolve(episode_id, now, by, note)
-            if event is not None:
-                self._log.keep([event], tell=tell)
-        return event or self._feedback.resolve(episode_id, now, by, note, tell=tell)
-
-    def _hear(self) -> None:
-        """Take note of what people told other replicas of the episodes that are open here."""
-        for held in self.snapshot().open_episodes:
-            said = self._log.kept(held.id)
-            if said is None:
-                continue
-            event = None
-            if said.acknowledged_at is not None and held.acknowledged_at is None:
-                by = said.acknowledged_by or "another replica"
-                event = self._acknowledge(held.id, said.acknowledged_at, by, said.note, tell=False)
-            if said.resolved_at is not None:
-                by = said.resolved_by or "another replica"
-                event = self._resolve(held.id, said.resolved_at, by, said.note, tell=False)
-            if event is not None:
-                self._log.call([event])
 
     def _restore_part(self, saved: Mapping[str, Any], part: str, restore: Callable[[Any], None]) -> None:
         """Continue one part of a state; what cannot be continued begins anew, and the others go on."""
@@ -691,8 +600,8 @@ class Monitor:
         """Hear from other replicas, join labels that came before their predictions, remove what is old."""
         for place, step in (
             ("history", self._extend_quality_history),
-            ("episodes", self._close_lost),
-            ("episodes", self._hear),
+            ("episodes", self._open_episodes.close_lost),
+            ("episodes", self._open_episodes.hear),
             ("rebaseline", self._exchange.run),
             ("quality", self._join_waiting),
             ("storage", self._pruner.run),
@@ -706,18 +615,9 @@ class Monitor:
                 # One that fails must not keep the others from their turn: labels would wait for ever.
                 self._counts.error(place)
 
-    def _close_lost(self) -> None:
-        if not self._lost_closed:
-            self._log.close_lost([each.id for each in self.snapshot().open_episodes], self._clock())
-            self._lost_closed = True
-
     def _join_waiting(self) -> None:
         self._log.call(self._feedback.join_waiting(self._clock()))
 
     def _extend_quality_history(self) -> None:
-        labels = self.snapshot().labels
-        measured = labels.metrics.get("accuracy", labels.metrics.get("mae", np.nan))
-        estimate = labels.estimate
-        estimated = (estimate.estimate, estimate.low, estimate.high) if estimate else [np.nan] * 3
-        with self._state_lock:
-            self._quality_history.add(self._clock(), self._detection.rows, [measured, *estimated])
+        snapshot = self.snapshot()
+        self._quality_history.add(self._clock(), snapshot.rows, snapshot.labels)
