@@ -133,6 +133,16 @@ def test_a_reader_that_leaves_is_no_error(recorded):
     assert (process.returncode, errors) == (141, "")
 
 
+@pytest.mark.parametrize("arguments", [("--help",), ("replay", "--help"), ("--version",), ()])
+def test_help_that_nobody_reads_is_no_error(arguments):
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = start(*arguments, stdout=writer)
+    os.close(writer)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (141, "")
+
+
 @pytest.mark.skipif(not FULL.exists(), reason="no full disk is at hand")
 @pytest.mark.parametrize("arguments", [("--help",), ("replay", "--help"), ("--version",), ()])
 def test_a_full_disk_is_told_in_one_line(arguments):

@@ -38,6 +38,11 @@ def _ending(name: str) -> Iterator[None]:
         # What is still in the buffer would fail again when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(PIPE_CLOSED) from None
+    except SystemExit as end:
+        # Rich, which prints the help, ends with another code where nobody reads it.
+        if isinstance(end.__context__, BrokenPipeError):
+            raise typer.Exit(PIPE_CLOSED) from None
+        raise
     except (DriftleadError, OSError) as error:
         typer.echo(f"{name}: {_in_one_line(error)}", err=True)
         raise typer.Exit(FAILED) from None
