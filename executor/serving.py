@@ -26,6 +26,7 @@ from driftlead.service.introduction import example_request
 from driftlead.service.process import Ending, Endpoints, Hosted, run
 from driftlead.storage import SqlStore
 from driftlead.webhooks import Notifier
+from driftlead.wording import counted
 from executor.settings import ServingSettings, StorageSection
 from model.artefact import Artefact, load
 from model.predictor import TorchPredictor
@@ -289,7 +290,7 @@ def _introduction(service: Service, settings: ServingSettings, url: str, metrics
     if watch.enabled:
         watching = [
             f"  page      {url}",
-            f"  watching  {len(kinds)} signals ({parts}) with {', '.join(watch.detectors)};",
+            f"  watching  {counted(len(kinds), 'signal')} ({parts}) with {', '.join(watch.detectors)};",
             f"            one false alarm in {watch.false_alarm_every:,.0f} rows on average with no change",
         ]
     return [

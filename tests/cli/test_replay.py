@@ -60,6 +60,17 @@ def test_a_person_reads_the_same_as_a_program(run, recorded):
     assert "feature:city" not in one.stdout.partition("evidence")[2]
 
 
+def test_one_is_said_in_the_singular(run, recorded, tmp_path):
+    row = tmp_path / "row.csv"
+    row.write_text("a\n0.5\n")
+    text = run("replay", row, "-r", recorded["reference"], "--columns", "a", *WINDOW).stdout
+    assert text.startswith("row.csv: 1 row, 1 signal, compared with 2,000 rows of reference;")
+    drifted = run("replay", recorded["drifted"], "-r", recorded["reference"], "--columns", "b", *WINDOW)
+    assert "; 1 of 1 signal\n" in drifted.stdout
+    saved = run("profile", recorded["reference"], "--columns", "a", "-o", tmp_path / "reference.state")
+    assert saved.stdout.endswith(": 1 signal of 2,000 rows\n")
+
+
 def test_parquet_json_lines_and_profiles_are_read_alike(run, recorded, tmp_path):
     from pyarrow import csv as arrow_csv
     from pyarrow import parquet

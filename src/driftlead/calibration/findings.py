@@ -12,6 +12,7 @@ from driftlead.calibration.result import Pair
 from driftlead.calibration.simulation import SignalModel
 from driftlead.calibration.specs import DetectorSpec
 from driftlead.reference import ReferenceProfile
+from driftlead.wording import counted
 
 __all__ = ["findings"]
 
@@ -54,8 +55,8 @@ def findings(
     longest = [j for j, model in enumerate(models) if model.order == autoregression.MAX_ORDER]
     if longest:
         yield (
-            f"{len(longest)} signals have the longest memory that is looked for,"
-            f" {autoregression.MAX_ORDER} lags ({names[longest[0]]}): a season or a trend would not be seen"
+            f"the longest memory that is looked for, {autoregression.MAX_ORDER} lags, is that of"
+            f" {counted(len(longest), 'signal')} ({names[longest[0]]}): a season or a trend would not be seen"
         )
     unique = [
         j

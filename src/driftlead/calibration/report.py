@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from driftlead.wording import counted
+
 if TYPE_CHECKING:
     from driftlead.calibration.result import Calibration, Pair
 
@@ -28,8 +30,8 @@ def lines(calibration: Calibration, rows: int | None) -> Iterator[str]:
     )
     yield (
         f"one false alarm per {calibration.false_alarm_every:,.0f} rows, {kept}:"
-        f" {_number(signals, 'signal')}, {_number(len(detectors), 'detector')},"
-        f" {_number(len(pairs), 'pair')} of them"
+        f" {counted(signals, 'signal')}, {counted(len(detectors), 'detector')},"
+        f" {counted(len(pairs), 'pair')} of them"
     )
     if calibration.episode_share < _ALL:
         share = f"{calibration.episode_share:.2f} episodes per alarm"
@@ -49,7 +51,7 @@ def lines(calibration: Calibration, rows: int | None) -> Iterator[str]:
         )
     if len(shown) < len(grouped):
         left = sum(len(names) for names, _ in grouped[len(shown) :])
-        yield f"… and {_number(left, 'signal')} more"
+        yield f"… and {counted(left, 'signal')} more"
     if any(pair.simulated for pair in pairs):
         yield "~ simulated: the rate at this threshold is known to within so much; elsewhere by table"
     if calibration.findings:
@@ -101,7 +103,3 @@ def _cell(pair: Pair | None) -> str:
         return f"{pair.threshold:.4g}"
     off = (pair.interval[1] / pair.interval[0]) ** 0.5 - 1.0
     return f"{pair.threshold:.4g} ~{off:.0%}"
-
-
-def _number(count: int, of: str) -> str:
-    return f"{count:,} {of}" + ("" if count == 1 else "s")

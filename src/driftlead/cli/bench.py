@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from driftlead.wording import counted
+
 __all__ = ["EPILOG", "bench"]
 
 EPILOG = """
@@ -48,6 +50,7 @@ def bench(
     console = Console(highlight=False, soft_wrap=True)
     # Rich itself ends a process whose output nobody reads, with an exit code of its own.
     with console.capture() as written:
-        console.print(f"{signals} signals, windows of {window:,} rows, batches of {batch:,}, one core")
+        sizes = f"windows of {counted(window, 'row')}, batches of {batch:,}"
+        console.print(f"{counted(signals, 'signal')}, {sizes}, one core")
         console.print(table)
     typer.echo(written.get(), nl=False)

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from driftlead.cli.recorded import Outcome
 from driftlead.monitor import DriftedSignal, Episode
+from driftlead.wording import counted
 
 __all__ = ["write_outcome"]
 
@@ -58,8 +59,9 @@ def _document(outcome: Outcome) -> dict[str, Any]:
 def _summary(outcome: Outcome) -> str:
     profile, settings = outcome.profile, outcome.settings
     return (
-        f"{outcome.data.name}: {outcome.rows:,} rows, {profile.n_signals} signals, compared with "
-        f"{profile.n_rows:,} rows of reference; one false alarm in {settings.false_alarm_every:,.0f} rows"
+        f"{outcome.data.name}: {counted(outcome.rows, 'row')}, {counted(profile.n_signals, 'signal')}, "
+        f"compared with {counted(profile.n_rows, 'row')} of reference; "
+        f"one false alarm in {settings.false_alarm_every:,.0f} rows"
     )
 
 
@@ -68,16 +70,16 @@ def _verdict(outcome: Outcome) -> str:
     if not number:
         return "No drift."
     rows = sum(_last_row(outcome, episode) - episode.change_row + 1 for episode in outcome.episodes)
-    episodes = "1 episode" if number == 1 else f"{number} episodes"
-    return f"Drift: {episodes}, {rows:,} rows in all."
+    return f"Drift: {counted(number, 'episode')}, {counted(rows, 'row')} in all."
 
 
 def _notes(outcome: Outcome) -> Iterator[str]:
     least = 20 * outcome.settings.window
     if outcome.profile.n_rows < least:
         yield (
-            f"The reference has {outcome.profile.n_rows:,} rows; with windows of {outcome.settings.window:,} "
-            f"it should have {least:,}, else its own chance is taken for drift."
+            f"The reference has {counted(outcome.profile.n_rows, 'row')}; "
+            f"with windows of {outcome.settings.window:,} it should have {least:,}, "
+            "else its own chance is taken for drift."
         )
     if outcome.calibration is None and outcome.episodes:
         yield "Thresholds hold for rows that do not depend on each other; where they do, use --calibrate."
@@ -94,7 +96,7 @@ def _title(outcome: Outcome, number: int, episode: Episode) -> str:
     return (
         f"Episode {number}: rows {episode.change_row:,} to {end}, noticed at {episode.opened_row:,} by "
         f"{episode.opened_by[1]} on {episode.opened_by[0]}; {episode.n_signals} of "
-        f"{outcome.profile.n_signals} signals"
+        f"{counted(outcome.profile.n_signals, 'signal')}"
     )
 
 

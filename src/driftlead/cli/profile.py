@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from driftlead.cli.progress import progress_bar
 from driftlead.cli.shapes import ShapeOption, parse_shape
 from driftlead.errors import InvalidDataError
+from driftlead.wording import counted
 
 if TYPE_CHECKING:
     from driftlead.reference.tables import Table
@@ -83,7 +84,7 @@ def profile(
                 progress=lambda done, _: bar("rows", done, max(done, table.expected_rows)),
             )
     taken.save(output)
-    typer.echo(f"{output}: {taken.n_signals} signals of {taken.n_rows:,} rows")
+    typer.echo(f"{output}: {counted(taken.n_signals, 'signal')} of {counted(taken.n_rows, 'row')}")
 
 
 def _answers(predictor: Predictor, table: Table) -> Iterator[NDArray[np.float64]]:

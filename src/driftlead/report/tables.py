@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from driftlead.wording import counted
+
 __all__ = [
     "EPISODE_HEADS",
     "QUALITY_HEADS",
@@ -44,11 +46,10 @@ def verdict(document: Mapping[str, Any]) -> str:
     if not episodes:
         return "No episode of drift in this period."
     still = sum(episode["resolved_at"] is None for episode in episodes)
-    noun = "episode" if len(episodes) == 1 else "episodes"
     state = f"{still} of them not over" if still else "all of them over"
     if len(episodes) == 1:
         state = "not over" if still else "over"
-    return f"{len(episodes)} {noun} of drift in this period, {state}."
+    return f"{counted(len(episodes), 'episode')} of drift in this period, {state}."
 
 
 def facts(document: Mapping[str, Any]) -> list[tuple[str, str]]:

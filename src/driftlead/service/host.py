@@ -20,6 +20,7 @@ from driftlead.monitor import Monitor, MonitorSettings, StateFolder, Store
 from driftlead.reference import ReferenceProfile
 from driftlead.service.logs import log_json
 from driftlead.service.process import Ending, Endpoints, Hosted, run
+from driftlead.wording import counted
 
 __all__ = ["Watched", "host"]
 
@@ -145,7 +146,8 @@ def _announce(watched: Watched, lines: Sequence[str], url: str, metrics_url: str
         return
     budget = f"{watched.settings.false_alarm_every:,.0f}"
     for line in (
-        f"Watching {watched.profile.n_signals} signals of {watched.model}: one false alarm in {budget} rows. "
+        f"Watching {counted(watched.profile.n_signals, 'signal')} of {watched.model}: "
+        f"one false alarm in {budget} rows. "
         "Ctrl-C stops it.",
         "",
         f"  page      {url}",
