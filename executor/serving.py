@@ -68,6 +68,7 @@ def serve(settings: ServingSettings, model_path: Path) -> None:
     """
 
     def build(stack: ExitStack, ending: Ending) -> Hosted:
+        configure_logging(settings.logging.level)
         torch.set_num_threads(settings.server.threads)
         service = compose(load(model_path), settings)
         if (monitor := service.monitor) is not None:
@@ -225,7 +226,6 @@ def _store(predictor: Predictor, storage: StorageSection) -> Store | None:
 
 def _start(service: Service, settings: ServingSettings, stack: ExitStack, ending: Ending) -> None:
     """Start everything that runs beside the server."""
-    configure_logging(settings.logging.level)
     if service.monitor is not None:
         service.monitor.on_episode(_log_episode)
         service.monitor.start()

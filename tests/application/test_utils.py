@@ -21,16 +21,6 @@ def test_utils_is_a_closed_list():
     assert entries == {"__init__.py", "seeding.py", "logging.py", "environment.py"}
 
 
-@pytest.fixture
-def restored_logging():
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
 @pytest.mark.usefixtures("restored_logging")
 def test_logs_are_json_lines_from_the_level_up():
     stream = io.StringIO()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import pty
 import signal
@@ -152,6 +153,7 @@ def test_a_full_disk_is_told_in_one_line(arguments):
     assert (process.returncode, errors) == (2, "driftlead: No space left on device\n")
 
 
+@pytest.mark.usefixtures("restored_logging")
 def test_what_is_given_wrongly_is_told_in_one_line_with_the_option(run, recorded, tmp_path, monkeypatch):
     (tmp_path / "bad.pt").write_text("no model")
     (tmp_path / "of_sums.py").write_text("def score(rows): return rows.sum(axis=1)\n")
@@ -178,3 +180,22 @@ def test_what_is_given_wrongly_is_told_in_one_line_with_the_option(run, recorded
         assert refused.exit_code == 2
         assert complaint in refused.stderr
         assert refused.stderr.count("\n") == 1
+
+
+def test_what_a_service_says_before_it_serves_is_in_the_log(run, recorded, tmp_path, monkeypatch):
+    (tmp_path / "of_sums.py").write_text("def score(rows): return rows.sum(axis=1)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    profile, folder = tmp_path / "reference.state", tmp_path / "kept"
+    folder.mkdir()
+    (folder / "driftlead.db").write_text("no database, and long enough to be taken for one" * 100)
+    run("profile", recorded["reference"], "--columns", "a,b", "-o", profile)
+    process = start("serve", "of_sums:score", "-r", profile, "--folder", folder, *PORTS)
+    try:
+        said = []
+        while not said or said[-1]["event"] != "serving":
+            said.append(json.loads(process.stderr.readline()))
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert "file is not a database; set aside" in said[0]["event"]
+    assert [line["level"] for line in said] == ["warning", "info"]

@@ -26,11 +26,14 @@ import torch
 import yaml
 
 import deployed_model
+from driftlead.calibration import calibrate
 from driftlead.detectors import DETECTORS
 from driftlead.errors import ReferenceMismatchError
+from driftlead.monitor import MonitorSettings
+from driftlead.monitor.watch import detector_specs
 from executor.serving import compose
 from executor.settings import ServingSettings, StorageSection
-from model.artefact import load
+from model.artefact import load, save
 from tests.programs import require_program
 from tests.service.conftest import Service
 from utils.environment import SettingsError, load_settings
@@ -235,6 +238,7 @@ def test_the_shipped_configuration_is_the_defaults():
     }
 
 
+@pytest.mark.usefixtures("restored_logging")
 def test_bad_starts_end_with_one_line(tmp_path, trained_model_path, capsys, monkeypatch):
     model = ("--model", trained_model_path)
     config = tmp_path / "typo.yaml"
@@ -262,6 +266,7 @@ def test_bad_starts_end_with_one_line(tmp_path, trained_model_path, capsys, monk
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == handlers
 
 
+@pytest.mark.usefixtures("restored_logging")
 def test_bad_models_end_with_one_line(tmp_path, trained_model_path, capsys):
     cut = tmp_path / "cut.pt"
     cut.write_bytes(trained_model_path.read_bytes()[:-1000])
@@ -270,6 +275,25 @@ def test_bad_models_end_with_one_line(tmp_path, trained_model_path, capsys):
     output, errors = process.communicate(timeout=30)
     assert (process.returncode, output) == (2, "")
     assert re.fullmatch(r"deployed_model: .*no\.pt not found: run `python train_model.py` first\n", errors)
+
+
+def test_what_is_said_of_the_monitor_before_it_runs_is_in_the_log(tmp_path, trained_model_path):
+    artefact, path = load(trained_model_path), tmp_path / "model.pt"
+    tests = detector_specs(MonitorSettings())
+    calibration = calibrate(artefact.profile, false_alarm_every=2e6, detectors=tests, joint_budget=False)
+    save(path, replace(artefact, calibration=calibration))
+    process = start("--model", path, *FREE_PORTS, DRIFTLEAD_STORAGE__FOLDER=str(tmp_path / "var"))
+    try:
+        said = []
+        while not said or said[-1]["event"] != "serving":
+            said.append(json.loads(process.stderr.readline()))
+    finally:
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=20)
+    assert [line["event"] for line in said] == ["thresholds are found anew", "serving"]
+    assert said[0]["level"] == "info"
+    assert "is for one false alarm per 2,000,000 rows" in said[0]["reason"]
+    assert output == ""
 
 
 def test_a_profile_of_another_model_is_refused(trained_model_path):

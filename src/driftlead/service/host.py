@@ -75,6 +75,7 @@ def host(
     """
 
     def build(stack: ExitStack, ending: Ending) -> Hosted:
+        log_json()
         registry = CollectorRegistry()
         prometheus_client.ProcessCollector(registry=registry)
         folder = None
@@ -92,14 +93,10 @@ def host(
         stack.callback(lambda: monitor.close(timeout=ending.left()))
         registry.register(MonitorCollector(monitor, model=watched.model, version=watched.version))
 
-        def start() -> None:
-            log_json()
-            monitor.start()
-
         return Hosted(
             make(monitor, registry),
             registry,
-            start=start,
+            start=monitor.start,
             announce=lambda url, metrics_url: _announce(watched, introduce(url), url, metrics_url),
         )
 

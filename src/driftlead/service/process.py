@@ -97,7 +97,7 @@ class Hosted:
     registry : CollectorRegistry
         What the metrics' port exposes.
     start : callable
-        Called once both ports are taken. The log is set up here: a start that fails says so in one line.
+        Called once both ports are taken.
     announce : callable
         Called with the URLs of service and metrics once requests are taken.
     """
@@ -116,6 +116,7 @@ def run(endpoints: Endpoints, build: Callable[[ExitStack, Ending], Hosted]) -> N
     endpoints : Endpoints
     build : callable
         Makes what is served, and leaves on the stack what must be closed after it, in the time that is left.
+        The log is set up here, before anything is said: a port that is in use is told without it.
 
     Raises
     ------
@@ -130,13 +131,13 @@ def run(endpoints: Endpoints, build: Callable[[ExitStack, Ending], Hosted]) -> N
         _on_stop_signals(lambda: sys.exit(0))
         # First, since a port in use is told at once and a model takes seconds to load.
         listener = stack.enter_context(_listen(endpoints))
+        # Libraries have their own idea of what is worth a line, above all the compiler of the kernels.
+        for name in ("alembic", "asyncio", "numba", "uvicorn"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         hosted = build(stack, ending)
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         metrics_port = _start_metrics(hosted.registry, endpoints, stack)
         hosted.start()
-        # Libraries have their own idea of what is worth a line, above all the compiler of the kernels.
-        for name in ("uvicorn", "numba", "asyncio"):
-            logging.getLogger(name).setLevel(logging.WARNING)
         url = Address(endpoints.host, listener.getsockname()[1]).url
         metrics_url = f"{Address(endpoints.metrics_host, metrics_port).url}/metrics"
         server = _Server(
