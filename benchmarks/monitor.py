@@ -74,11 +74,14 @@ def labels_joined(predictions: int) -> None:
         clock, _ = timed(monitor._recorder.flush)
         print(f"predictions: {predictions / clock:,.0f}/s on the clock")
         order = rng.permutation(predictions)
-        pieces = np.array_split(order, predictions // LABELS_AT_ONCE)
+        pieces = [
+            ([ids[place] for place in piece], truth[piece])
+            for piece in np.array_split(order, predictions // LABELS_AT_ONCE)
+        ]
 
         def work() -> None:
-            for piece in track(pieces, description="labels"):
-                monitor.feedback([ids[place] for place in piece], truth[piece])
+            for some, labels in track(pieces, description="labels"):
+                monitor.feedback(some, labels)
 
         clock, cpu = timed(work)
         outcomes = monitor.snapshot().labels.outcomes

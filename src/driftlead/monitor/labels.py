@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from driftlead.errors import InvalidDataError
-from driftlead.monitor.records import ID_RULE, is_id
+from driftlead.monitor.records import ID_RULE, are_ids, is_id
 from driftlead.quality import errors
+from driftlead.quality.measures import are_classes
 from driftlead.reference import ReferenceQuality
 
 __all__ = ["checked_labels", "measurable"]
+
+_NUMBERS = (bool, np.bool_, int, float, np.integer, np.floating)
 
 
 def checked_labels(
@@ -45,16 +48,19 @@ def checked_labels(
     if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
         raise InvalidDataError(f"ids must be a sequence of texts, got {ids!r:.100}")
     names: list[Any] = list(ids)
-    for row, name in enumerate(names):
-        if not is_id(name):
-            raise InvalidDataError(f"ids[{row}] must be {ID_RULE}, got {name!r:.300}")
+    if not are_ids(names):
+        row = [is_id(name) for name in names].index(False)
+        raise InvalidDataError(f"ids[{row}] must be {ID_RULE}, got {names[row]!r:.300}")
     classes = reference.class_names if reference is not None else ()
     given = list(np.atleast_1d(np.asarray(labels, dtype=object)))
     if len(given) != len(names):
         raise InvalidDataError(f"labels must be as many as ids, {len(names)}, got {len(given)}")
     outputs = reference.n_outputs if reference is not None else None
-    values = [_value(label, row, classes, outputs) for row, label in enumerate(given)]
-    return names, np.array(values, dtype=np.float64)
+    values = _values_of_numbers(given, outputs)
+    if values is None:
+        each = [_value(label, row, classes, outputs) for row, label in enumerate(given)]
+        values = np.array(each, dtype=np.float64)
+    return names, values
 
 
 def measurable(
@@ -75,6 +81,18 @@ def measurable(
     return sound
 
 
+def _values_of_numbers(given: Sequence[Any], outputs: int | None) -> NDArray[np.float64] | None:
+    """Turn labels into values all at once; None unless all are numbers that can be labels."""
+    if not {*map(type, given)} <= {int, float}:
+        return None
+    try:
+        values = np.array(given, dtype=np.float64)
+    except OverflowError:
+        return None
+    sound = np.isfinite(values) if outputs is None or outputs == 1 else are_classes(values, outputs)
+    return values if sound.all() else None
+
+
 def _quoted(label: Any) -> str:
     try:
         return f"{label!r:.100}"
@@ -89,7 +107,7 @@ def _value(label: Any, row: int, classes: Sequence[str], outputs: int | None) ->
             known = f"one of {', '.join(classes[:20])}" if classes else "a number: the classes have no names"
             raise InvalidDataError(f"labels[{row}] must be {known}, got {label!r:.100}")
         return float(classes.index(label))
-    if isinstance(label, bool | np.bool_ | int | float | np.integer | np.floating):
+    if isinstance(label, _NUMBERS):
         try:
             value = float(label)
         except OverflowError:

@@ -18,12 +18,14 @@ __all__ = [
     "Notification",
     "PredictionBatch",
     "Store",
+    "are_ids",
     "is_id",
     "merged",
     "same_outputs",
 ]
 
 LONGEST_ID = 300
+_LENGTHS = frozenset(range(1, LONGEST_ID + 1))
 ID_RULE = f"a text of 1 to {LONGEST_ID} characters, without NUL and lone surrogates"
 
 
@@ -35,7 +37,25 @@ def is_id(text: object) -> bool:
     >>> is_id("request-7/3"), is_id("")
     (True, False)
     """
-    if not isinstance(text, str) or not 1 <= len(text) <= LONGEST_ID or "\0" in text:
+    return isinstance(text, str) and 1 <= len(text) <= LONGEST_ID and _storable(text)
+
+
+def are_ids(texts: Sequence[Any]) -> bool:
+    """Whether `is_id` holds for each: of thousands, in a fraction of the time.
+
+    Examples
+    --------
+    >>> are_ids(["request-7/3", "request-7/4"]), are_ids(["request-7/3", ""])
+    (True, False)
+    """
+    if not {*map(type, texts)} <= {str}:
+        return all(map(is_id, texts))
+    lengths = {*map(len, texts)}
+    return not lengths - _LENGTHS and _storable("".join(texts))
+
+
+def _storable(text: str) -> bool:
+    if "\0" in text:
         return False
     if text.isascii():
         return True

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftlead.errors import InvalidDataError, InvalidParameterError
-from driftlead.monitor.records import ID_RULE, PredictionBatch, is_id
+from driftlead.monitor.records import ID_RULE, PredictionBatch, are_ids, is_id
 
 __all__ = ["MOST_COLUMNS", "check_id", "check_predictions", "first_labels"]
 
@@ -38,16 +38,17 @@ def first_labels(ids: Sequence[str], labels: NDArray[np.float64], received_at: f
     _check_finite("labels", labels, len(ids))
     if not np.isfinite(received_at):
         raise InvalidParameterError("received_at", "finite", received_at)
-    first: dict[str, float] = {}
-    for id, label in zip(ids, labels.tolist(), strict=True):
-        first.setdefault(id, label)
+    values = labels.tolist()
+    first = dict(zip(ids, values, strict=True))
+    if len(first) < len(ids):
+        first.update(zip(reversed(ids), reversed(values), strict=True))  # the first one is the last to be set
     return first
 
 
 def _check_ids(ids: Sequence[str]) -> None:
-    for id in ids:
-        if not is_id(id):
-            raise InvalidDataError(f"an id must be {ID_RULE}, got {id!r}")
+    if not are_ids(ids):
+        wrong = next(id for id in ids if not is_id(id))
+        raise InvalidDataError(f"an id must be {ID_RULE}, got {wrong!r}")
 
 
 def _check_finite(name: str, values: NDArray[np.float64], n: int) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import isfinite
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -32,11 +32,14 @@ Arrival = tuple[float, str]
 #: Outputs of an id that different predictions have: a label that comes for it belongs to neither.
 _SAME_ID = b""
 
+_MOST_BYTES = 4 * MOST_COLUMNS
+
 
 class _Known(NamedTuple):
     """A prediction as the table has it: a damaged one may have anything."""
 
-    own: bool  # of the version that asks
+    id: str
+    own: Any  # whether of the version that asks
     made_at: Any
     outputs: Any
 
@@ -180,42 +183,43 @@ def _delete(connection: Connection, table: Table, model: int, ids: Sequence[str]
 def _predictions(connection: Connection, model: int, version: str, ids: Sequence[str]) -> dict[str, _Known]:
     chosen = select(
         predictions.c.id,
-        (predictions.c.version == version).label("own"),
-        type_coerce(predictions.c.made_at, NullType()).label("made_at"),
+        predictions.c.version == version,
+        type_coerce(predictions.c.made_at, NullType()),
         _outputs,
     ).where(predictions.c.model == model, among(connection, predictions.c.id, ids))
-    return {row.id: _Known(bool(row.own), row.made_at, row.outputs) for row in connection.execute(chosen)}
+    return {row[0]: _Known(*row) for row in connection.execute(chosen).all()}
 
 
 def _joined(known: Mapping[str, _Known], values: Mapping[str, Any]) -> JoinedLabels:
     """Put predictions and labels side by side; what a damaged file made of one takes no other with it."""
-    given = {id: label for id, label in values.items() if known[id].outputs != _SAME_ID}
-    sound = {
-        id: label
-        for id, label in given.items()
-        if _readable(known[id].outputs) and _finite(known[id].made_at) and _finite(label)
-    }
-    found = [known[id] for id in sound]
-    columns = np.array([len(each.outputs) // 4 for each in found], dtype=np.int64)
-    table = np.full((len(found), columns.max(initial=0)), np.nan, dtype=np.float32)
+    given = [known[id] for id in values if known[id].outputs != _SAME_ID]
+    sound = [each for each in given if _is_sound(each, values[each.id])]
+    columns = np.array([len(each.outputs) // 4 for each in sound], dtype=np.int64)
+    table = np.full((len(sound), columns.max(initial=0)), np.nan, dtype=np.float32)
     # Row by row, True where a prediction has a column: the order of the concatenated values.
     table[np.arange(table.shape[1]) < columns[:, None]] = np.frombuffer(
-        b"".join(each.outputs for each in found), dtype="<f4"
+        b"".join([each.outputs for each in sound]), dtype="<f4"
     )
+    ids = [each.id for each in sound]
+    whole = set(ids)
     return JoinedLabels(
-        tuple(sound),
-        np.array([each.made_at for each in found], dtype=np.float64),
+        tuple(ids),
+        np.array([each.made_at for each in sound], dtype=np.float64),
         table,
-        np.array(list(sound.values()), dtype=np.float64),
-        np.array([each.own for each in found], dtype=np.bool_),
-        damaged=tuple(id for id in given if id not in sound),
+        np.array([values[id] for id in ids], dtype=np.float64),
+        np.array([each.own for each in sound], dtype=np.bool_),
+        damaged=tuple(each.id for each in given if each.id not in whole),
     )
+
+
+def _is_sound(known: _Known, label: Any) -> bool:
+    return _readable(known.outputs) and _finite(known.made_at) and _finite(label)
 
 
 def _readable(outputs: Any) -> bool:
     """Whether these are outputs of a prediction. SQLite keeps anything in any column."""
-    return isinstance(outputs, bytes) and len(outputs) % 4 == 0 and 0 < len(outputs) <= 4 * MOST_COLUMNS
+    return isinstance(outputs, bytes) and not len(outputs) % 4 and 0 < len(outputs) <= _MOST_BYTES
 
 
 def _finite(number: Any) -> bool:
-    return isinstance(number, float | int) and math.isfinite(number)
+    return isinstance(number, (float, int)) and isfinite(number)
