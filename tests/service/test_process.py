@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 
 import pytest
 import uvicorn
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 
-from driftlead.service.process import Ending, _Server
+from driftlead.service.process import Ending, Endpoints, Hosted, _Server, run
 
 
 @pytest.mark.parametrize("told", ["before it serves", "by uvicorn"])
@@ -30,3 +33,19 @@ def test_what_has_no_time_left_still_has_a_moment():
     ending = Ending(0.0)
     ending.begin()
     assert ending.left() == 0.1
+
+
+def test_a_service_that_is_told_to_stop_while_a_library_swallows_exits_does_not_serve():
+    served = []
+
+    def start() -> None:
+        with contextlib.suppress(SystemExit):  # as a callback from compiled code does
+            signal.raise_signal(signal.SIGTERM)
+
+    def announce(*urls: str) -> None:
+        served.append(urls)
+        signal.raise_signal(signal.SIGTERM)
+
+    hosted = Hosted(FastAPI(), CollectorRegistry(), start, announce)
+    run(Endpoints(port=0, metrics_port=0), lambda stack, ending: hosted)
+    assert not served

@@ -67,8 +67,8 @@ class Ending:
     >>> ending.left()
     10.0
     >>> ending.begin()
-    >>> ending.left() < 10.0
-    True
+    >>> ending.begun, ending.left() < 10.0
+    (True, True)
     """
 
     def __init__(self, seconds: float) -> None:
@@ -79,6 +79,11 @@ class Ending:
         """Let time run; once it does, it runs."""
         if self._deadline is None:
             self._deadline = time.monotonic() + self._seconds
+
+    @property
+    def begun(self) -> bool:
+        """Whether the service was told to stop."""
+        return self._deadline is not None
 
     def left(self) -> float:
         """Return how many seconds are left, a tenth of one at least."""
@@ -127,8 +132,12 @@ def run(endpoints: Endpoints, build: Callable[[ExitStack, Ending], Hosted]) -> N
     ending = Ending(endpoints.drain_seconds)
     with ExitStack() as stack:
         stack.enter_context(_signal_handlers_restored())
-        # Until the server runs there is nothing to finish.
-        _on_stop_signals(lambda: sys.exit(0))
+
+        def stop() -> None:
+            ending.begin()
+            sys.exit(0)  # until the server runs there is nothing to finish
+
+        _on_stop_signals(stop)
         # First, since a port in use is told at once and a model takes seconds to load.
         listener = stack.enter_context(_listen(endpoints))
         # Libraries have their own idea of what is worth a line, above all the compiler of the kernels.
@@ -163,7 +172,9 @@ def run(endpoints: Endpoints, build: Callable[[ExitStack, Ending], Hosted]) -> N
         gc.freeze()
         # uvicorn raises the signal again when it is done. That changes nothing then, and the exit code is 0.
         _on_stop_signals(server.stop)
-        server.run(sockets=[listener])
+        # Where a library called back into Python, it may have taken the exit for a mere error there.
+        if not ending.begun:
+            server.run(sockets=[listener])
 
 
 def _refuse_workers() -> None:
