@@ -144,6 +144,13 @@ def test_help_that_nobody_reads_is_no_error(arguments):
     assert (process.returncode, errors) == (141, "")
 
 
+def test_output_that_was_closed_beforehand_is_no_error(recorded):
+    words = ["replay", recorded["clean"], "-r", recorded["reference"], "--window", 100]
+    process = start(*words, preexec_fn=lambda: os.close(1), stdout=None)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+
+
 @pytest.mark.skipif(not FULL.exists(), reason="no full disk is at hand")
 @pytest.mark.parametrize("arguments", [("--help",), ("replay", "--help"), ("--version",), ()])
 def test_a_full_disk_is_told_in_one_line(arguments):

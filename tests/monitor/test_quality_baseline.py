@@ -115,3 +115,7 @@ def test_states_with_one_new_reference_merge_and_others_do_not(serve, profile): 
     np.testing.assert_array_equal(merged.reference_mean, served.monitor.snapshot().reference_mean)
     with pytest.raises(StateError, match="another model, reference or setting"):
         Monitor.merged(profile, [state, serve().monitor.state()], RARE)
+    for damaged in ({}, "x", 5, {"name": "only"}):
+        broken = {**state, "feedback": {**state["feedback"], "renewed": damaged}}
+        with pytest.raises(StateError):
+            Monitor.merged(profile, [broken], RARE)

@@ -31,7 +31,8 @@ def _ending(name: str) -> Iterator[None]:
     """End with an exit code and at most one line, whatever is raised on purpose."""
     try:
         yield
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by whoever started this
+            sys.stdout.flush()
     except KeyboardInterrupt:
         raise typer.Exit(CONTROL_C) from None
     except BrokenPipeError:
@@ -39,8 +40,8 @@ def _ending(name: str) -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(PIPE_CLOSED) from None
     except SystemExit as end:
-        # Rich, which prints the help, ends with another code where nobody reads it.
-        if isinstance(end.__context__, BrokenPipeError):
+        # Rich, which prints the help, ends with 1 where nobody reads it.
+        if end.code == 1 and isinstance(end.__context__, BrokenPipeError):
             raise typer.Exit(PIPE_CLOSED) from None
         raise
     except (DriftleadError, OSError) as error:

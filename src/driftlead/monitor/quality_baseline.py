@@ -208,7 +208,10 @@ class QualityBaseline:
         """
         baseline = QualityBaseline(self._trained, self._most_rows)
         if (renewed := state.get("renewed")) is not None:
-            baseline._renewed = Renewed.from_state(str(renewed["name"]), renewed)
+            try:
+                baseline._renewed = Renewed.from_state(str(renewed["name"]), renewed)
+            except (KeyError, TypeError) as error:
+                raise StateError(f"the reference of quality is incomplete ({error})") from error
         if (collection := state.get("collection")) is not None:
             baseline._collection = QualityCollection.from_state(collection, n_outputs)
         return baseline

@@ -67,8 +67,8 @@ class Ending:
     >>> ending.left()
     10.0
     >>> ending.begin()
-    >>> ending.begun, ending.left() < 10.0
-    (True, True)
+    >>> ending.left() < 10.0
+    True
     """
 
     def __init__(self, seconds: float) -> None:
@@ -79,11 +79,6 @@ class Ending:
         """Let time run; once it does, it runs."""
         if self._deadline is None:
             self._deadline = time.monotonic() + self._seconds
-
-    @property
-    def begun(self) -> bool:
-        """Whether the service was told to stop."""
-        return self._deadline is not None
 
     def left(self) -> float:
         """Return how many seconds are left, a tenth of one at least."""
@@ -133,8 +128,11 @@ def run(endpoints: Endpoints, build: Callable[[ExitStack, Ending], Hosted]) -> N
     with ExitStack() as stack:
         stack.enter_context(_signal_handlers_restored())
 
+        told_to_stop = False
+
         def stop() -> None:
-            ending.begin()
+            nonlocal told_to_stop
+            told_to_stop = True
             sys.exit(0)  # until the server runs there is nothing to finish
 
         _on_stop_signals(stop)
@@ -172,8 +170,8 @@ def run(endpoints: Endpoints, build: Callable[[ExitStack, Ending], Hosted]) -> N
         gc.freeze()
         # uvicorn raises the signal again when it is done. That changes nothing then, and the exit code is 0.
         _on_stop_signals(server.stop)
-        # Where a library called back into Python, it may have taken the exit for a mere error there.
-        if not ending.begun:
+        # An exit is lost in what compiled code calls back, as when a kernel is loaded.
+        if not told_to_stop:
             server.run(sockets=[listener])
 
 

@@ -38,10 +38,10 @@ def first_labels(ids: Sequence[str], labels: NDArray[np.float64], received_at: f
     _check_finite("labels", labels, len(ids))
     if not np.isfinite(received_at):
         raise InvalidParameterError("received_at", "finite", received_at)
-    values = labels.tolist()
-    first = dict(zip(ids, values, strict=True))
-    if len(first) < len(ids):
-        first.update(zip(reversed(ids), reversed(values), strict=True))  # the first one is the last to be set
+    pairs = list(zip(ids, labels.tolist(), strict=True))
+    first = dict(pairs)
+    if len(first) < len(pairs):
+        first.update(reversed(pairs))  # the first label of an id is the last to be set
     return first
 
 
