@@ -33,7 +33,7 @@ serve: $(APP) model.pt ## serve model.pt, monitored, until Ctrl-C
 	@exec $(BIN)/python deployed_model.py
 
 test: check ## check, then run every test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(DEV) ## lint, format, types, import floors
 	@$(BIN)/python -m ruff check .
