@@ -82,11 +82,29 @@ def test_the_folders_of_the_structure_exist():
         assert (ROOT / name).exists(), name
 
 
+PREDICTION = re.compile(r"^row=|/infer")
+
+
+def by_hand() -> list[str]:
+    """The lines that speak to a service."""
+    blocks = re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
+    return [line for block in blocks if "$url" in block for line in block.splitlines()]
+
+
+def test_the_prediction_with_a_name_is_one_that_the_digits_model_takes():
+    lines = [line for line in by_hand() if PREDICTION.search(line)]
+    script = 'url=; curl() { printf "%s" "${@: -1}"; }\n' + "\n".join(lines)
+    said = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, check=True).stdout
+    request = json.loads(said)
+    (tensor,) = request["inputs"]
+    assert request["id"] == "42"
+    assert tensor["shape"] == [1, 8, 8]
+    assert len(tensor["data"]) == 64
+
+
 def test_what_a_person_knows_goes_back_by_the_lines_of_the_readme():
     require_program("curl")
-    (block,) = [
-        each for each in re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL) if "/feedback" in each
-    ]
+    lines = [line for line in by_hand() if not PREDICTION.search(line)]
     site = Site(["a", "b"], api_key=KEY)
     try:
         site.see(300)
@@ -94,12 +112,11 @@ def test_what_a_person_knows_goes_back_by_the_lines_of_the_readme():
         row = site.model.predict({"input": site.rng.normal(size=(1, 2))})
         site.monitor.process(row.signals, ids=["42"], scores=row.scores)
         (episode,) = site.monitor.snapshot().open_episodes
-        lines = block.replace("http://127.0.0.1:8000", site.url.rstrip("/")).replace(
-            '"$key" -d', '"$key" -w "\\n" -d'
-        )
+        script = "\n".join(lines).replace("http://127.0.0.1:8000", site.url.rstrip("/"))
+        script = script.replace('"$key" -d', '"$key" -w "\\n" -d')
         environment = {**os.environ, "DRIFTLEAD_SERVER__API_KEY": KEY, "NO_PROXY": "*", "no_proxy": "*"}
         run = subprocess.run(
-            ["bash", "-euc", lines], env=environment, capture_output=True, text=True, timeout=60, check=True
+            ["bash", "-euc", script], env=environment, capture_output=True, text=True, timeout=60, check=True
         )
     finally:
         site.stop()

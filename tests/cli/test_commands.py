@@ -14,7 +14,9 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
+from driftlead.cli import app
 from tests.cli.conftest import PORTS, start
 
 COMMANDS = ("replay", "profile", "calibrate", "serve", "watch", "report", "bench")
@@ -142,6 +144,15 @@ def test_help_that_nobody_reads_is_no_error(arguments):
     os.close(writer)
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (141, "")
+
+
+@pytest.mark.parametrize("command", ["serve", "watch"])
+@pytest.mark.parametrize("variable", ["DRIFTLEAD_API_KEY", "DRIFTLEAD_SERVER__API_KEY"])
+def test_a_key_by_the_name_of_either_service_is_asked_for(command, variable, monkeypatch):
+    monkeypatch.setenv(variable, "a key that is long")
+    model = ["m:p"] if command == "serve" else ["--model", "m"]
+    context = get_command(app).commands[command].make_context(command, [*model, "-r", "reference.state"])
+    assert context.params["api_key"] == "a key that is long"
 
 
 def test_output_that_was_closed_beforehand_is_no_error(recorded):

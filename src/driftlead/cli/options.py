@@ -54,7 +54,8 @@ Window = Annotated[
 ApiKey = Annotated[
     str | None,
     typer.Option(
-        envvar="DRIFTLEAD_API_KEY",
+        # The second is deployed_model.py's: whoever sets it here must not be left without a key.
+        envvar=["DRIFTLEAD_API_KEY", "DRIFTLEAD_SERVER__API_KEY"],
         show_envvar=True,
         help="What clients must show to send labels and change the monitor. Better in the environment.",
     ),

@@ -113,7 +113,7 @@ class StateFolder:
             shutil.copyfile(path, copy)
             copy.chmod(0o600)
             copy.replace(path.with_name(self._aside(path)))
-        _log.warning("of %s, kept as %s, %s", path, self._aside(path), why)
+        _log.warning("%s: %s; the file as it was is kept as %s", path, why, self._aside(path))
 
     def file(self, kind: str) -> Path:
         """Return the path of one kind's file."""
