@@ -6,6 +6,7 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from driftlead.errors import StateError, StorageError
 from driftlead.estimation import AccuracyAudit, AccuracyEstimate, bin_counts
 from driftlead.monitor.detection import Detection
-from driftlead.monitor.episode import Episode, EpisodeEvent
+from driftlead.monitor.episode import EpisodeEvent
 from driftlead.monitor.feedback_outcome import FeedbackOutcome
 from driftlead.monitor.history import History, HistorySamples
 from driftlead.monitor.labels import checked_labels, measurable
@@ -72,10 +73,10 @@ class Feedback:
         self._baseline = QualityBaseline(profile.quality, settings.quality_window)
         self.lag_seconds = self.received_at = math.nan
         self.quality: QualityWindow | None = None
-        self.detection: Detection | None = None
+        self._detection: Detection | None = None
         if self.reference is not None:
             self.quality = QualityWindow(self.reference.n_outputs, settings.quality_window)
-            self.detection = self._watching(self.reference)
+            self._detection = self._watching(self.reference)
 
     @property
     def reference(self) -> ReferenceQuality | None:
@@ -152,34 +153,11 @@ class Feedback:
                 events += self._measure(joined, now)
         return events
 
-    def episode(self) -> Episode | None:
-        """Return the open episode of the labelled rows as it stands."""
+    @contextmanager
+    def detection(self) -> Iterator[Detection | None]:
+        """Lend the detection of labelled rows, None where there is none; labels wait meanwhile."""
         with self._lock:
-            return None if self.detection is None else self.detection.tracker.current()
-
-    def acknowledge(
-        self, episode_id: str, now: float, by: str, note: str | None, *, tell: bool = True
-    ) -> EpisodeEvent | None:
-        """Acknowledge the open episode of the labelled rows, if it has this id."""
-        with self._lock:
-            if self.detection is None:
-                return None
-            event = self.detection.acknowledge(episode_id, now, by, note)
-            if event is not None and event.episode.acknowledged_at == now:
-                self._keep([event], tell=tell)
-            return event
-
-    def resolve(
-        self, episode_id: str, now: float, by: str, note: str | None, *, tell: bool = True
-    ) -> EpisodeEvent | None:
-        """End the open episode of the labelled rows, if it has this id."""
-        with self._lock:
-            if self.detection is None:
-                return None
-            event = self.detection.resolve(episode_id, now, by, note)
-            if event is not None:
-                self._keep([event], tell=tell)
-            return event
+            yield self._detection
 
     def collect(self, wish: Wish) -> None:
         """Make labelled predictions since a person's wish the reference, once there are enough of them.
@@ -219,7 +197,7 @@ class Feedback:
             Their columns.
         """
         with self._lock:
-            detection, quality = self.detection, self.quality
+            detection, quality = self._detection, self.quality
             return LabelsSnapshot(
                 outcomes=dict(self._outcomes),
                 lag_seconds=self.lag_seconds,
@@ -241,9 +219,9 @@ class Feedback:
     def history(self) -> tuple[HistorySamples, tuple[tuple[str, str], ...]]:
         """Return how the errors of labelled rows stood over time, and the pair of each column."""
         with self._lock:
-            if self.detection is None:
+            if self._detection is None:
                 return History(0).samples(), ()
-            return self.detection.remembered()
+            return self._detection.remembered()
 
     def _audit(self) -> AccuracyAudit | None:
         if self.reference is None or self.reference.calibration is None or not self.quality:
@@ -259,14 +237,14 @@ class Feedback:
         StateError
             As for `restore`.
         """
-        if self.quality is None or self.detection is None:
+        if self.quality is None or self._detection is None:
             return
         windows = [self._quality_of(state) for state in states]
         # Labels on their way to become a reference are each replica's own.
         baseline = self._baseline.restored({"renewed": states[0].get("renewed")}, self.quality.n_outputs)
         detection = self._judged_by(baseline)
         self._baseline = baseline
-        self.detection = Detection.merged(
+        self._detection = Detection.merged(
             detection.profile, detection.settings, [state["detection"] for state in states]
         )
         self.quality = QualityWindow.merged(windows)
@@ -299,7 +277,7 @@ class Feedback:
         with self._lock:
             return {
                 "quality": None if self.quality is None else self.quality.state(),
-                "detection": None if self.detection is None else self.detection.state(),
+                "detection": None if self._detection is None else self._detection.state(),
                 "lag_seconds": self.lag_seconds,
                 **self._baseline.state(),
             }
@@ -312,7 +290,7 @@ class Feedback:
         StateError
             It was taken for another reference or setting, or is damaged. Nothing has changed then.
         """
-        if self.quality is None or self.detection is None:
+        if self.quality is None or self._detection is None:
             return
         quality = self._quality_of(state)
         try:
@@ -323,7 +301,7 @@ class Feedback:
         except (KeyError, TypeError, ValueError) as error:
             raise StateError(f"what it holds of labels is incomplete ({error})") from error
         self.quality, self.lag_seconds = quality, lag
-        self._baseline, self.detection = baseline, detection
+        self._baseline, self._detection = baseline, detection
 
     def _is_late(self, joined: JoinedLabels, now: float) -> NDArray[np.bool_]:
         return np.asarray(now - joined.made_at > self._deadline)
@@ -338,7 +316,7 @@ class Feedback:
         # A clock that was set back must not make a label older than its prediction.
         self.lag_seconds = max(0.0, float((now - joined.made_at).mean()))
         self.received_at = now
-        if self.quality is None or self.detection is None:
+        if self.quality is None or self._detection is None:
             return []
         # An earlier version's mistakes are not this one's. What has other outputs than the reference is none.
         width = self.quality.n_outputs
@@ -356,8 +334,8 @@ class Feedback:
             outputs, labels = outputs[measured], labels[measured]
             self.quality.add(outputs, labels)
             rows = np.column_stack([errors(outputs, labels), losses(outputs, labels)])
-            rows = rows[:, : self.detection.profile.n_signals]
-            events = self.detection.advance(rows, np.full(len(rows), now))
+            rows = rows[:, : self._detection.profile.n_signals]
+            events = self._detection.advance(rows, np.full(len(rows), now))
             self._keep(events)
             renewed = self._baseline.take(outputs, labels, joined.made_at[usable][measured], now)
             return events if renewed is None else events + self._go_on(renewed, now)
@@ -367,12 +345,12 @@ class Feedback:
 
     def _go_on(self, renewed: Renewed, now: float) -> list[EpisodeEvent]:
         """Go on with another reference, of which the open episode knows nothing."""
-        assert self.detection is not None
-        detection, before, wish = self._watching(renewed.reference), self.detection, renewed.wish
+        assert self._detection is not None
+        detection, before, wish = self._watching(renewed.reference), self._detection, renewed.wish
         event = before.tracker.resolve(now, "rebaselined", wish.by, wish.note)
         detection.succeed(before)
         self._baseline.adopt(renewed)
-        self.detection = detection
+        self._detection = detection
         if event is None:
             return []
         self._keep([event])
@@ -380,9 +358,9 @@ class Feedback:
 
     def _judged_by(self, baseline: QualityBaseline) -> Detection:
         """Return the detection at hand, or a new one where another reference is to be judged by."""
-        assert self.detection is not None
+        assert self._detection is not None
         if baseline.reference is None or baseline.reference is self.reference:
-            return self.detection
+            return self._detection
         return self._watching(baseline.reference)
 
     def _watching(self, reference: ReferenceQuality) -> Detection:

@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 from driftlead.errors import InvalidDataError
 from driftlead.monitor.records import ID_RULE, are_ids, is_id
 from driftlead.quality import errors
-from driftlead.quality.measures import are_classes
 from driftlead.reference import ReferenceQuality
 
 __all__ = ["checked_labels", "measurable"]
@@ -56,11 +55,8 @@ def checked_labels(
     if len(given) != len(names):
         raise InvalidDataError(f"labels must be as many as ids, {len(names)}, got {len(given)}")
     outputs = reference.n_outputs if reference is not None else None
-    values = _values_of_numbers(given, outputs)
-    if values is None:
-        each = [_value(label, row, classes, outputs) for row, label in enumerate(given)]
-        values = np.array(each, dtype=np.float64)
-    return names, values
+    values = [_value(label, row, classes, outputs) for row, label in enumerate(given)]
+    return names, np.array(values, dtype=np.float64)
 
 
 def measurable(
@@ -79,18 +75,6 @@ def measurable(
             errors(outputs[row : row + 1], labels[row : row + 1])
             sound[row] = True
     return sound
-
-
-def _values_of_numbers(given: Sequence[Any], outputs: int | None) -> NDArray[np.float64] | None:
-    """Turn labels into values all at once; None unless all are numbers that can be labels."""
-    if not {*map(type, given)} <= {int, float}:
-        return None
-    try:
-        values = np.array(given, dtype=np.float64)
-    except OverflowError:
-        return None
-    sound = np.isfinite(values) if outputs is None or outputs == 1 else are_classes(values, outputs)
-    return values if sound.all() else None
 
 
 def _quoted(label: Any) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from driftlead.errors import InvalidParameterError
+from driftlead.monitor.detection import Detection
 from driftlead.monitor.episode import Episode, EpisodeEvent
 from driftlead.monitor.episode_log import EpisodeLog
 
@@ -17,20 +19,8 @@ _SOMEBODY = "another replica"
 class Side(Protocol):
     """What can hold an open episode: the side of served rows, or that of labels."""
 
-    def episode(self) -> Episode | None:
-        """Return the open episode as it stands."""
-        ...
-
-    def acknowledge(
-        self, episode_id: str, now: float, by: str, note: str | None, *, tell: bool = True
-    ) -> EpisodeEvent | None:
-        """Acknowledge the open episode, if it has this id, and have that kept."""
-        ...
-
-    def resolve(
-        self, episode_id: str, now: float, by: str, note: str | None, *, tell: bool = True
-    ) -> EpisodeEvent | None:
-        """End the open episode, if it has this id, and have that kept."""
+    def detection(self) -> AbstractContextManager[Detection | None]:
+        """Lend the detection, if there is one; what it watches waits meanwhile."""
         ...
 
 
@@ -53,7 +43,11 @@ class OpenEpisodes:
 
     def current(self) -> list[Episode]:
         """Return the episodes that are open here, as they stand."""
-        return [episode for side in self._sides if (episode := side.episode()) is not None]
+        episodes = []
+        for side in self._sides:
+            with side.detection() as detection:
+                episodes.append(None if detection is None else detection.tracker.current())
+        return [episode for episode in episodes if episode is not None]
 
     def acknowledge(self, episode_id: str, by: str, note: str | None) -> Episode:
         """Note that a person knows of an episode; raises as `EpisodeLog.acknowledge`."""
@@ -67,15 +61,7 @@ class OpenEpisodes:
         return event.episode
 
     def resolve(self, episode_id: str, by: str, note: str | None) -> Episode:
-        """End an open episode because a person says so.
-
-        Raises
-        ------
-        InvalidParameterError
-            No open episode has this id, or nobody is named.
-        StorageError
-            The episode is not open here, and the store does not answer.
-        """
+        """End an open episode because a person says so; raises as `EpisodeLog.resolve`, or unnamed."""
         if not by.strip():
             raise InvalidParameterError("by", "a name", by)
         now = self._clock()
@@ -122,11 +108,23 @@ class OpenEpisodes:
     def _acknowledge(
         self, episode_id: str, now: float, by: str, note: str | None, *, tell: bool = True
     ) -> EpisodeEvent | None:
-        events = (side.acknowledge(episode_id, now, by, note, tell=tell) for side in self._sides)
-        return next((event for event in events if event is not None), None)
+        for side in self._sides:
+            with side.detection() as detection:
+                event = None if detection is None else detection.acknowledge(episode_id, now, by, note)
+                if event is not None and event.episode.acknowledged_at == now:
+                    self._log.keep([event], tell=tell)
+            if event is not None:
+                return event
+        return None
 
     def _resolve(
         self, episode_id: str, now: float, by: str, note: str | None, *, tell: bool = True
     ) -> EpisodeEvent | None:
-        events = (side.resolve(episode_id, now, by, note, tell=tell) for side in self._sides)
-        return next((event for event in events if event is not None), None)
+        for side in self._sides:
+            with side.detection() as detection:
+                event = None if detection is None else detection.resolve(episode_id, now, by, note)
+                if event is not None:
+                    self._log.keep([event], tell=tell)
+            if event is not None:
+                return event
+        return None

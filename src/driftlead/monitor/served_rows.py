@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from driftlead.calibration import Calibration
 from driftlead.monitor.baseline import Baseline, Collection
 from driftlead.monitor.detection import Detection
-from driftlead.monitor.episode import Episode, EpisodeEvent
+from driftlead.monitor.episode import EpisodeEvent
 from driftlead.monitor.wish import Wish
 from driftlead.reference import ReferenceProfile
 
@@ -77,31 +77,6 @@ class ServedRows:
             self._keep(events)
             self._baseline.take(rows, self._adopt_own)
         return events
-
-    def episode(self) -> Episode | None:
-        """Return the open episode of served rows as it stands."""
-        with self._lock:
-            return self._detection.tracker.current()
-
-    def acknowledge(
-        self, episode_id: str, now: float, by: str, note: str | None, *, tell: bool = True
-    ) -> EpisodeEvent | None:
-        """Acknowledge the open episode of served rows, if it has this id."""
-        with self._lock:
-            event = self._detection.acknowledge(episode_id, now, by, note)
-            if event is not None and event.episode.acknowledged_at == now:
-                self._keep([event], tell=tell)
-            return event
-
-    def resolve(
-        self, episode_id: str, now: float, by: str, note: str | None, *, tell: bool = True
-    ) -> EpisodeEvent | None:
-        """End the open episode of served rows, if it has this id."""
-        with self._lock:
-            event = self._detection.resolve(episode_id, now, by, note)
-            if event is not None:
-                self._keep([event], tell=tell)
-            return event
 
     # --- a new reference -----------------------------------------------------------------------------
 
