@@ -54,6 +54,8 @@ def main(
     and the prediction's confidence, entropy and class are watched with Page-Hinkley, incremental KS and
     NM-DDM, beside the predictions and never in their way.
     """
+    if sys.stdout is not None and sys.stdout.isatty():
+        print(f"Loading PyTorch and {model}: some seconds.", flush=True)
     # PyTorch takes seconds to import: --help should not.
     from driftlead.errors import DriftleadError
     from executor.serving import serve

@@ -86,6 +86,10 @@ def _report(trained: Trained, output: Path) -> None:
     table = Table(show_header=False)
     table.add_row("model", f"{model.name} {model.model_hash}")
     table.add_row("hold-out accuracy", f"{quality.accuracy:.2%} of {quality.n_rows} rows")
+    profile = model.profile
+    if profile is not None and profile.quality is not None:
+        accuracy = f"{profile.quality.metrics['accuracy']:.2%} of {profile.quality.n_rows} rows"
+        table.add_row("monitor's reference accuracy", accuracy)
     table.add_row("expected calibration error", f"{quality.calibration_error:.2%}")
     table.add_row("written", f"{output} ({output.stat().st_size / 1024:.0f} KiB)")
     console = Console()

@@ -286,11 +286,13 @@ def _introduction(service: Service, settings: ServingSettings, url: str, metrics
     predictor, watch = service.predictor, settings.monitor
     kinds = [signal.name.partition(":")[0] for signal in predictor.signals]
     parts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+    labelled = service.monitor is not None and service.monitor.profile.quality is not None
     watching = ["  watching  nothing: monitor.enabled is false"]
     if watch.enabled:
         watching = [
             f"  page      {url}",
             f"  watching  {counted(len(kinds), 'signal')} ({parts}) with {', '.join(watch.detectors)};",
+            *(["            with its error and loss once labels come;"] if labelled else []),
             f"            one false alarm in {watch.false_alarm_every:,.0f} rows on average with no change",
         ]
     return [

@@ -136,7 +136,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
     except FileNotFoundError:
-        raise SettingsError(f"{path} not found") from None
+        folder = "" if path.is_absolute() else f" in {Path.cwd()}"
+        raise SettingsError(f"{path} not found{folder}") from None
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -232,9 +233,16 @@ def _annotations(settings_class: type[BaseModel], keys: tuple[str, ...], name: s
         if key not in below:
             known = {*below} if depth else {*below}.union(*SECTIONS.values())
             wrong = PREFIX + "__".join(keys[: depth + 1]).upper()
-            near = difflib.get_close_matches(key, known, n=1)
+            # Without its section, or with one underscore behind it.
+            near: list[tuple[str, ...]] = [
+                (section, field)
+                for section, kinds in below.items()
+                for field in _fields(kinds)
+                if key in (field, f"{section}_{field}")
+            ]
+            near += [(each,) for each in difflib.get_close_matches(key, known, n=1)]
             if near:
-                right = PREFIX + "__".join((*keys[:depth], near[0], *keys[depth + 1 :])).upper()
+                right = PREFIX + "__".join((*keys[:depth], *near[0], *keys[depth + 1 :])).upper()
                 raise SettingsError(f"{name} is no setting: did you mean {right}?")
             choices = f"known there: {', '.join(sorted(known))}" if known else f"nothing lies below {wrong}"
             raise SettingsError(f"{name} is no setting: {choices}")

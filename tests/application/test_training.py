@@ -213,7 +213,7 @@ def test_images_by_editing_the_configuration_alone(run, digit_folder, mode, shap
         ("traning: {}", [], "my.yaml: unknown key traning: did you mean training?"),
         ("training: {epochs: 0}", [], "my.yaml: training.epochs must be greater than or equal to 1, got 0"),
         ("", ["--seed", "-1"], "seed must be greater than or equal to 0, got -1"),
-        ("", ["--config", "none.yaml"], "none.yaml not found"),
+        ("", ["--config", "none.yaml"], "none.yaml not found in {folder}"),
         ("data: {source: table, path: x.csv, target: y}", [], "x.csv not found"),
         (
             "data: {source: folder, path: x}",
@@ -237,7 +237,7 @@ def test_images_by_editing_the_configuration_alone(run, digit_folder, mode, shap
 def test_the_script_answers_a_mistake_in_one_line(run, text, flags, message):
     answer = run(text, *flags)
     assert answer.exit_code == 2
-    assert answer.stderr == f"train_model: {message}\n"
+    assert answer.stderr == f"train_model: {message.replace('{folder}', str(Path.cwd()))}\n"
     assert not Path("model.pt").exists()
 
 

@@ -131,7 +131,13 @@ def test_what_belongs_to_others_is_left_alone(read):
         ("", {"TRAINNG__EPOCHS": "1"}, "did you mean DRIFTLEAD_TRAINING__EPOCHS?"),
         ("", {"SERVER__PORT__X": "1"}, "nothing lies below DRIFTLEAD_SERVER__PORT__X"),
         ("", {"FRUIT__QQQ": "1"}, "DRIFTLEAD_FRUIT__QQQ is no setting: known there: cores, kind, stem"),
-        ("", {"SERVER_PORT": "1"}, "DRIFTLEAD_SERVER_PORT is no setting"),
+        (
+            "",
+            {"SERVER_PORT": "1"},
+            "DRIFTLEAD_SERVER_PORT is no setting: did you mean DRIFTLEAD_SERVER__PORT?",
+        ),
+        ("", {"TIMEOUT": "1"}, "DRIFTLEAD_TIMEOUT is no setting: did you mean DRIFTLEAD_SERVER__TIMEOUT?"),
+        ("", {"QQQ": "1"}, "DRIFTLEAD_QQQ is no setting: known there: "),
     ],
 )
 def test_a_mistake_is_named_in_one_line(read, text, environ, message):
@@ -152,8 +158,10 @@ def test_every_mistake_is_reported_at_once(read):
 
 
 def test_unreadable_files(tmp_path):
-    with pytest.raises(SettingsError, match=r"none\.yaml not found"):
+    with pytest.raises(SettingsError, match=r"none\.yaml not found$"):
         load_settings(Settings, tmp_path / "none.yaml", environ={}, env_file=None)
+    with pytest.raises(SettingsError, match=f"none.yaml not found in {re.escape(str(Path.cwd()))}$"):
+        load_settings(Settings, "none.yaml", environ={}, env_file=None)
     with pytest.raises(SettingsError, match="cannot be read: Is a directory"):
         load_settings(Settings, tmp_path, environ={}, env_file=None)
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00a")

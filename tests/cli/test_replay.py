@@ -60,6 +60,45 @@ def test_a_person_reads_the_same_as_a_program(run, recorded):
     assert "feature:city" not in one.stdout.partition("evidence")[2]
 
 
+def written(path, columns):
+    names, values = zip(*columns.items(), strict=True)
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([names, *zip(*values, strict=True)])
+    return path
+
+
+def test_columns_that_always_drift_are_named(run, tmp_path):
+    rng = np.random.default_rng(3)
+    number = np.arange(3_000)
+    reference = written(tmp_path / "before.csv", {"number": number[:2_000], "x": rng.normal(size=2_000)})
+    data = written(tmp_path / "after.csv", {"number": number[2_000:], "x": rng.normal(3, size=1_000)})
+    text = run("replay", data, "-r", reference, *WINDOW).stdout
+    assert "feature:x" in text
+    assert "Note: number rose with every row" in text
+    assert "rose with every row" not in run("replay", data, "-r", reference, "--columns", "x", *WINDOW).stdout
+
+
+def test_missing_values_are_told_by_their_share(run, tmp_path):
+    rng = np.random.default_rng(4)
+    reference = written(tmp_path / "before.csv", {"x": rng.normal(size=2_000)})
+    values = [value if row % 2 else "" for row, value in enumerate(rng.normal(size=1_000))]
+    data = written(tmp_path / "after.csv", {"x": values, "y": values})
+    text = run("replay", data, "-r", reference, *WINDOW, "--format", "md").stdout
+    before, after = re.search(r"\| feature:x \| missing (\d+)% \| missing (\d+)% \|", text).groups()
+    assert before == "0"
+    assert 45 <= int(after) <= 55
+
+
+def test_too_few_rows_are_no_proof_of_calm(run, recorded, tmp_path):
+    few = written(tmp_path / "few.csv", {"a": [0.1, 0.2, 0.1]})
+    told = run("replay", few, "-r", recorded["reference"], "--columns", "a", *WINDOW)
+    assert told.exit_code == 0
+    assert "No drift, but too few rows to tell: they fill no window of 100." in told.stdout
+    assert "--window" in told.stdout
+    compared = run("replay", recorded["clean"], "-r", few, "--columns", "a", *WINDOW)
+    assert "The reference has 3 rows, fewer than a window of 100" in compared.stdout
+
+
 def test_one_is_said_in_the_singular(run, recorded, tmp_path):
     row = tmp_path / "row.csv"
     row.write_text("a\n0.5\n")

@@ -76,6 +76,21 @@ def test_errors_are_judged_by_the_new_reference_once_it_has_labels(serve):
     assert served.monitor.snapshot().open_episodes
 
 
+def test_an_episode_is_told_of_even_if_the_labels_behind_it_make_no_reference(serve, monkeypatch):
+    def take(*_):
+        raise ValueError("no reference of these")
+
+    served = serve()
+    told = []
+    served.monitor.on_episode(lambda kind, episode: told.append(kind))
+    monkeypatch.setattr(served.monitor._feedback._baseline, "take", take)
+    for _ in range(4):
+        label(served, 50, wrong=1.0)
+    assert served.monitor.snapshot().errors["quality"] == 4
+    assert len(served.monitor.snapshot().open_episodes) == 1
+    wait_until(lambda: "opened" in told)
+
+
 def test_the_new_reference_of_errors_is_that_of_every_later_process(serve, tmp_path):
     store = MemoryStore()
     first = serve(store=store, folder=StateFolder(tmp_path))

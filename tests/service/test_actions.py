@@ -79,7 +79,9 @@ def test_labels_by_name_of_class(service):
         ({"id": "r1", "label": "middle"}, "labels[0] must be one of low, high, got 'middle'"),
         ({"id": "", "label": 1}, "ids[0] must be a text of 1 to"),
         ({"id": "a\0b", "label": 1}, "ids[0] must be a text of 1 to"),
-        ({"id": "r1", "label": 1, "lable": 2}, "lable"),
+        ({"id": "r1", "label": 1, "lable": 2}, "lable is no field that is known here"),
+        ([{"id": "r1", "label": 1, "lable": 2}], "[0].lable is no field that is known here"),
+        (b"", "id is missing"),
         (3, "body must be"),
     ],
 )

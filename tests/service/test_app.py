@@ -164,6 +164,7 @@ def test_a_request_stands_by_its_time_in_the_metrics(service, request_id):
         ("GET", "/v2/models/other/ready", 404, 'model "other" is not served here, only "linear"'),
         ("GET", "/nowhere", 404, 'nothing lies at GET "/nowhere"'),
         ("GET", "/v2/", 404, 'nothing lies at GET "/v2/"'),
+        ("GET", "/metrics", 404, 'nothing lies at GET "/metrics"; metrics have a port of their own'),
         ("GET", INFER, 405, f'method not allowed: GET "{INFER}"'),
         ("DELETE", "/v2", 405, 'method not allowed: DELETE "/v2"'),
     ],

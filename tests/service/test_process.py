@@ -16,7 +16,7 @@ from driftlead.service.process import Ending, Endpoints, Hosted, _Server, run
 @pytest.mark.parametrize("told", ["before it serves", "by uvicorn"])
 def test_time_runs_from_the_moment_that_a_service_is_told_to_stop(told):
     ending = Ending(100.0)
-    server = _Server(uvicorn.Config(None), lambda: None, ending)
+    server = _Server(uvicorn.Config(None, log_config=None), lambda: None, ending)
     assert ending.left() == 100.0
     if told == "by uvicorn":
         server.handle_exit(signal.SIGTERM, None)

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from driftlead.cli.recorded import Outcome
 from driftlead.monitor import DriftedSignal, Episode
+from driftlead.monitor.settings import MISSING_RATE
 from driftlead.wording import counted
 
 __all__ = ["write_outcome"]
@@ -68,23 +69,42 @@ def _summary(outcome: Outcome) -> str:
 def _verdict(outcome: Outcome) -> str:
     number = len(outcome.episodes)
     if not number:
-        return "No drift."
+        few = f", but too few rows to tell: they fill no window of {outcome.settings.window:,}"
+        return f"No drift{few if outcome.rows < outcome.settings.window else ''}."
     rows = sum(_last_row(outcome, episode) - episode.change_row + 1 for episode in outcome.episodes)
     return f"Drift: {counted(number, 'episode')}, {counted(rows, 'row')} in all."
 
 
 def _notes(outcome: Outcome) -> Iterator[str]:
-    least = 20 * outcome.settings.window
-    if outcome.profile.n_rows < least:
+    window, known = outcome.settings.window, outcome.profile.n_rows
+    if not outcome.episodes and outcome.rows < window:
+        smaller = max(10, outcome.rows // 4)
+        yield f"--window takes a smaller one, such as {smaller}; small ones see large changes."
+    if known < window:
         yield (
-            f"The reference has {counted(outcome.profile.n_rows, 'row')}; "
-            f"with windows of {outcome.settings.window:,} it should have {least:,}, "
+            f"The reference has {counted(known, 'row')}, fewer than a window of {window:,}: "
+            "what is compared with it says little. It should have 20 windows."
+        )
+    elif known < 20 * window:
+        yield (
+            f"The reference has {counted(known, 'row')}; "
+            f"with windows of {window:,} it should have {20 * window:,}, "
             "else its own chance is taken for drift."
+        )
+    if counters := _drifted_counters(outcome):
+        yield (
+            f"{', '.join(counters)} rose with every row, as a row's number or time does, and such a column "
+            "always drifts: --columns names those to watch."
         )
     if outcome.calibration is None and outcome.episodes:
         yield "Thresholds hold for rows that do not depend on each other; where they do, use --calibrate."
     if outcome.calibration is not None:
         yield from outcome.calibration.findings
+
+
+def _drifted_counters(outcome: Outcome) -> list[str]:
+    drifted = {signal.signal for episode in outcome.episodes for signal in episode.signals}
+    return [name.removeprefix("feature:") for name in outcome.rising if name in drifted]
 
 
 def _last_row(outcome: Outcome, episode: Episode) -> int:
@@ -102,7 +122,8 @@ def _title(outcome: Outcome, number: int, episode: Episode) -> str:
 
 def _cells(signal: DriftedSignal, names: Sequence[str]) -> tuple[str, ...]:
     """Cells of one line, as `_HEADINGS` names them."""
-    name, peak = max(signal.peaks.items(), key=lambda item: float("inf") if item[1] is None else item[1])
+    name = _strongest(signal)
+    peak = signal.peaks[name]
     return (
         signal.signal,
         *_before_after(signal, names),
@@ -113,8 +134,15 @@ def _cells(signal: DriftedSignal, names: Sequence[str]) -> tuple[str, ...]:
     )
 
 
+def _strongest(signal: DriftedSignal) -> str:
+    """Return the detector whose statistic went highest, in multiples of its threshold."""
+    return max(signal.peaks.items(), key=lambda item: float("inf") if item[1] is None else item[1])[0]
+
+
 def _before_after(signal: DriftedSignal, names: Sequence[str]) -> tuple[str, str]:
-    """Means, or of categories the share of the one that changed most."""
+    """Means; of categories the share of the one that changed most; or the share that is missing."""
+    if _strongest(signal) == MISSING_RATE:
+        return f"missing {signal.missing_before:.0%}", f"missing {signal.missing_after:.0%}"
     if signal.mean_before is not None and signal.mean_after is not None:
         return f"{signal.mean_before:.4g}", f"{signal.mean_after:.4g}"
     total = sum(signal.counts_after) or 1

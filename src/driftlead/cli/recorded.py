@@ -40,6 +40,8 @@ class Outcome:
     calibration : Calibration or None
     episodes : tuple of Episode
         In the order of their rows, as they stood at the end.
+    rising : tuple of str
+        Signals that rose with every row.
     """
 
     data: Path
@@ -48,6 +50,7 @@ class Outcome:
     settings: MonitorSettings
     calibration: Calibration | None
     episodes: tuple[Episode, ...]
+    rising: tuple[str, ...]
 
 
 def replay_file(
@@ -116,8 +119,12 @@ def _replay(
     monitor.on_episode(lambda kind, episode: episodes.__setitem__(episode.id, episode))
     table = open_columns(data, profile)
     done = 0
+    rising = np.full(profile.n_signals, True)
+    last = np.full((1, profile.n_signals), -np.inf)
     for batch in batches(table, profile):
         monitor.process(batch)
+        rising &= (np.diff(batch, axis=0, prepend=last) > 0).all(axis=0)
+        last = batch[-1:]
         done += len(batch)
         progress("rows", done, max(done, table.expected_rows))
     if not done:
@@ -126,4 +133,5 @@ def _replay(
     episodes |= {episode.id: episode for episode in monitor.snapshot().open_episodes}
     monitor.close()
     ordered = tuple(sorted(episodes.values(), key=lambda episode: episode.opened_row))
-    return Outcome(data, done, profile, settings, calibration, ordered)
+    counters = tuple(signal.name for signal, rises in zip(profile.signals, rising, strict=True) if rises)
+    return Outcome(data, done, profile, settings, calibration, ordered, counters)

@@ -327,6 +327,7 @@ class Feedback:
         if not usable.any():
             return []
         outputs, labels = joined.outputs[usable, :width], joined.labels[usable]
+        events: list[EpisodeEvent] = []
         try:
             measured = measurable(outputs, labels, self._on_error)
             if not measured.any():
@@ -338,10 +339,12 @@ class Feedback:
             events = self._detection.advance(rows, np.full(len(rows), now))
             self._keep(events)
             renewed = self._baseline.take(outputs, labels, joined.made_at[usable][measured], now)
-            return events if renewed is None else events + self._go_on(renewed, now)
+            if renewed is not None:
+                events += self._go_on(renewed, now)
         except Exception:
             self._on_error("quality")
-            return []
+        # What happened before a failure has happened.
+        return events
 
     def _go_on(self, renewed: Renewed, now: float) -> list[EpisodeEvent]:
         """Go on with another reference, of which the open episode knows nothing."""

@@ -70,7 +70,8 @@ def write_report(
     target = Path(path)
     chosen = format or target.suffix.removeprefix(".").lower()
     if chosen not in FORMATS:
-        raise InvalidParameterError("format", "one of " + ", ".join(FORMATS), chosen)
+        rule = f"one of {', '.join(FORMATS)}{'' if format else ', as the ending of the file or by itself'}"
+        raise InvalidParameterError("format", rule, chosen)
     document = collect(source, store=store, since=since, until=until)
     text = render(document, chosen)
     try:

@@ -212,7 +212,8 @@ def _answered_in_time() -> Iterator[None]:
 
 def _decode(text: bytes, kind: type[T]) -> T:
     try:
-        return msgspec.json.decode(text, type=kind)
+        # An empty body hears what it lacks, not only that nothing is no JSON.
+        return msgspec.json.decode(text.strip() or b"{}", type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(400, explain_decode_error(error, text)) from None
 

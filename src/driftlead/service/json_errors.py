@@ -13,6 +13,7 @@ __all__ = ["explain_decode_error"]
 
 _WRONG_TYPE = re.compile(r"Expected `(?P<expected>.+)`, got `(?P<got>.+?)`(?: - at `\$(?P<path>.*)`)?$")
 _MISSING = re.compile(r"Object missing required field `(?P<key>.+?)`(?: - at `\$(?P<path>.*)`)?$")
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<key>.+?)`(?: - at `\$(?P<path>.*)`)?$")
 _TOO_LARGE = re.compile(r"(?P<what>Number|Integer value) out of range(?: - at `\$(?P<path>.*)`)?$")
 _MALFORMED = re.compile(r"JSON is malformed: (?P<what>.+) \(byte (?P<byte>\d+)\)$")
 _STEP = re.compile(r"\[(?P<index>\d+)\]|\.?(?P<key>\w+)")
@@ -76,6 +77,8 @@ def explain_decode_error(
         )
     if match := _MISSING.match(message):
         return f"{_place(field, match['path'], match['key'])} is missing"
+    if match := _UNKNOWN.match(message):
+        return f"{_place(field, match['path'], match['key'])} is no field that is known here"
     if match := _TOO_LARGE.match(message):
         kind = "whole number of at most 64 bits" if match["what"] == "Integer value" else "finite number"
         return f"{_place(field, match['path'])} must be a {kind}, got a larger one"

@@ -100,7 +100,9 @@ def _add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def not_routed(request: Request, error: HTTPException) -> Response:
         where = f"{request.method} {quote_value(request.url.path)}"
-        reasons = {404: f"nothing lies at {where}", 405: f"method not allowed: {where}"}
+        # What Prometheus is most often told wrong.
+        elsewhere = "; metrics have a port of their own" if request.url.path == "/metrics" else ""
+        reasons = {404: f"nothing lies at {where}{elsewhere}", 405: f"method not allowed: {where}"}
         reason = reasons.get(error.status_code, str(error.detail))
         return json_answer({"error": reason}, error.status_code, error.headers)
 

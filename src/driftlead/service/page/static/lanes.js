@@ -193,9 +193,9 @@ export class Lanes {
     }
     show(this.axis, make("span", { className: "name" }, "UTC"), make("div", { className: "ticks" }, ticks),
       make("span", { className: "value", title: "highest in this period, in multiples of the threshold" }, "peak"));
-    const places = this.overview.episodes
+    const places = apart(this.overview.episodes
       .filter((episode) => episode.changed_at >= start && episode.changed_at <= end)
-      .map((episode) => (100 * (episode.changed_at - start)) / (end - start));
+      .map((episode) => (100 * Math.max(0, this.beginning(episode.changed_at) - start)) / (end - start)));
     const marks = places.map((place) => {
       const mark = make("span", { className: "change" }, make("em", {}, "change"));
       mark.style.left = `${place}%`;
@@ -213,6 +213,15 @@ export class Lanes {
     }
   }
 
+  /** Of the stripe that a moment falls into: a line within would have the change's own colour on both sides. */
+  beginning(moment) {
+    for (const { start, end } of this.history.series) {
+      const sample = end.findIndex((last) => last >= moment);
+      if (sample >= 0 && start[sample] <= moment) return start[sample];
+    }
+    return moment;
+  }
+
   repaintLegend() {
     if (!this.detectors) return;
     const scale = this.palettes[theme()].scale;
@@ -224,7 +233,7 @@ export class Lanes {
     });
     show(byId("legend"),
       make("span", { className: "stripes" }, `stripes, top to bottom: ${this.detectors.join(", ")}`),
-      make("span", { className: "scale", "aria-hidden": "true" }, steps));
+      make("span", { className: "scale", "aria-hidden": "true" }, make("span", {}, make("i", { className: "idle" }), "no rows"), steps));
   }
 }
 
@@ -234,6 +243,11 @@ export function strongest(ratios) {
     if (value !== null && value >= best[1]) best = [detector, value];
   }
   return best;
+}
+
+/** One line for changes that lie too close together to be told apart. */
+function apart(places) {
+  return places.sort((a, b) => a - b).filter((place, index, all) => index === 0 || place - all[index - 1] >= 1);
 }
 
 /** Let long names break where people would break them. */

@@ -82,11 +82,11 @@ function told(overview, drifting, episode, now) {
     : "";
   // Page-Hinkley starts anew after an alarm: what it stands at then says nothing of how bad it was.
   const worst = highest >= 1 ? ` strongest now ${ratio(highest)} its threshold by ${detector}` : "";
-  return [since, make("strong", {}, part), " drifting", worst ? `,${worst}. ` : ". ", ...accuracy(overview)];
+  return [since, make("strong", {}, part), " drifting", worst ? `,${worst}. ` : ". ", ...accuracy(overview, drifting)];
 }
 
 /** What the drift does to the model, as far as anyone can know. */
-function accuracy({ labels }) {
+function accuracy({ labels }, drifting) {
   const { accuracy: measured = null } = labels.quality;
   const { accuracy: reference = null } = labels.reference;
   if (reference === null) return [];
@@ -99,8 +99,11 @@ function accuracy({ labels }) {
   }
   const points = 100 * (reference - measured);
   const compared = points >= 0.05 ? `${points.toFixed(1)} points below the reference` : "as good as the reference";
+  // Only where rows are as before must it be their labels that are not.
+  const why = drifting.some(({ name }) => !name.startsWith("performance:"))
+    ? "the model is too sure of rows like these" : "the labels' meaning may have changed";
   const blind = labels.audit?.significant && labels.audit.difference < 0
-    ? " What is estimated without labels is too high: the labels' meaning may have changed." : "";
+    ? ` What is estimated without labels is too high: ${why}.` : "";
   return ["Accuracy is ", make("strong", {}, share(measured)), `, ${compared}.${blind}`];
 }
 
