@@ -67,6 +67,15 @@ def test_drift_appears_by_itself(make_site, visit):
     expect(page.locator(".episode.open")).to_have_count(1)
 
 
+def test_an_estimate_is_too_high_over_usual_rows_as_labels_mean_something_else(make_site, visit):
+    site = make_site()
+    site.see(300)
+    site.see(600, wrong=0.5)
+    page = visit(site.url)
+    expect(headline(page)).to_contain_text("Drifting")
+    expect(page.locator("#verdict")).to_contain_text("too high: the labels' meaning may have changed")
+
+
 def test_a_test_that_is_new_has_a_stripe_without_a_reload(make_site, visit):
     site = make_site()
     site.see(300)
@@ -108,6 +117,15 @@ def test_an_engineer_sees_it_at_a_glance(drifted, visit, photograph):
     }"""
     expect(page.locator(".lane").first).to_have_class(re.compile("drifting"))
     assert page.locator(".lane canvas").first.evaluate(count_alarm_pixels) > 50
+    before_the_line = """canvas => {
+        const line = parseFloat(document.querySelector(".changes .change").style.left) / 100;
+        const width = Math.floor(line * canvas.width);
+        const pixels = canvas.getContext("2d").getImageData(0, 0, width, canvas.height).data;
+        return [width, pixels.some((red, at) => at % 4 === 0 && pixels[at + 3] && red > pixels[at + 2] + 40)];
+    }"""
+    width, alarmed = page.locator(".lane canvas").first.evaluate(before_the_line)
+    assert (width > 100, alarmed) == (True, False)
+    expect(page.locator("#verdict")).to_contain_text("too high: the model is too sure of rows like these")
     # Rows below the window are not painted yet: a picture of the whole page would show them blank.
     page.set_viewport_size({"width": 1280, "height": 1120})
     photograph(page, "page")

@@ -233,7 +233,7 @@ export class Lanes {
     });
     show(byId("legend"),
       make("span", { className: "stripes" }, `stripes, top to bottom: ${this.detectors.join(", ")}`),
-      make("span", { className: "scale", "aria-hidden": "true" }, make("span", {}, make("i", { className: "idle" }), "no rows"), steps));
+      make("span", { className: "scale", "aria-hidden": "true" }, make("span", {}, make("i", { className: "idle" }), "not tested"), steps));
   }
 }
 
