@@ -1,10 +1,13 @@
-"""Real server programs that some tests run: found, or the test skips, or CI fails. And ports for them."""
+"""Real server programs that some tests run: found, or the test skips, or CI fails. Their ports, their log."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
+import subprocess
+from typing import Any
 
 import pytest
 
@@ -18,6 +21,17 @@ def require_program(name: str) -> str:
             pytest.fail(reason)
         pytest.skip(reason)
     return path
+
+
+def log_until_serving(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
+    """Lines that a service logs until it serves, that one included."""
+    said = []
+    for line in process.stderr:
+        if line.startswith("{"):
+            said.append(json.loads(line))
+            if said[-1]["event"] == "serving":
+                return said
+    raise AssertionError(f"it did not start: {said}")
 
 
 def free_port() -> int:

@@ -17,6 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from driftlead.cli import app
+from tests.programs import log_until_serving
 
 PROGRAM = [sys.executable, "-c", "from driftlead.cli import app; app(prog_name='driftlead')"]
 
@@ -45,12 +46,7 @@ def serving(*arguments: Any, **options: Any) -> Iterator[dict[str, Any]]:
     """Run a command that serves; yield its first log line, and see that it ends well."""
     process = start(*arguments, *PORTS, **options)
     try:
-        for line in process.stderr:
-            if line.startswith("{") and (said := json.loads(line)).get("event") == "serving":
-                break
-        else:
-            raise AssertionError("it did not start")
-        yield said
+        yield log_until_serving(process)[-1]
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=30)
         assert process.returncode == 0, errors

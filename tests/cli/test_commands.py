@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import pty
 import signal
@@ -18,6 +17,7 @@ from typer.main import get_command
 
 from driftlead.cli import app
 from tests.cli.conftest import PORTS, start
+from tests.programs import log_until_serving
 
 COMMANDS = ("replay", "profile", "calibrate", "serve", "watch", "report", "bench")
 
@@ -209,9 +209,7 @@ def test_what_a_service_says_before_it_serves_is_in_the_log(run, recorded, tmp_p
     run("profile", recorded["reference"], "--columns", "a,b", "-o", profile)
     process = start("serve", "of_sums:score", "-r", profile, "--folder", folder, *PORTS)
     try:
-        said = []
-        while not said or said[-1]["event"] != "serving":
-            said.append(json.loads(process.stderr.readline()))
+        said = log_until_serving(process)
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)

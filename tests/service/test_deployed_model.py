@@ -34,7 +34,7 @@ from driftlead.monitor.watch import detector_specs
 from executor.serving import compose
 from executor.settings import ServingSettings, StorageSection
 from model.artefact import load, save
-from tests.programs import require_program
+from tests.programs import log_until_serving, require_program
 from tests.service.conftest import Service
 from utils.environment import SettingsError, load_settings
 
@@ -284,9 +284,7 @@ def test_what_is_said_of_the_monitor_before_it_runs_is_in_the_log(tmp_path, trai
     save(path, replace(artefact, calibration=calibration))
     process = start("--model", path, *FREE_PORTS, DRIFTLEAD_STORAGE__FOLDER=str(tmp_path / "var"))
     try:
-        said = []
-        while not said or said[-1]["event"] != "serving":
-            said.append(json.loads(process.stderr.readline()))
+        said = log_until_serving(process)
     finally:
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=20)

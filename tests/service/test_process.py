@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
 
 import pytest
@@ -33,6 +34,21 @@ def test_what_has_no_time_left_still_has_a_moment():
     ending = Ending(0.0)
     ending.begin()
     assert ending.left() == 0.1
+
+
+def test_a_service_that_is_told_twice_to_stop_calls_nothing_an_error(caplog):
+    def announce(*urls: str) -> None:
+        for _ in range(2):
+            signal.raise_signal(signal.SIGINT)
+
+    hosted = Hosted(FastAPI(), CollectorRegistry(), lambda: None, announce)
+    log = logging.getLogger("uvicorn.error")
+    level = log.level
+    try:
+        run(Endpoints(port=0, metrics_port=0), lambda stack, ending: hosted)
+    finally:
+        log.setLevel(level)
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 def test_a_service_that_is_told_to_stop_while_a_library_swallows_exits_does_not_serve():

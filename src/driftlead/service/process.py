@@ -225,6 +225,9 @@ class _Server(uvicorn.Server):
         # uvicorn has handlers of its own while it serves.
         self._ending.begin()
         super().handle_exit(sig, frame)
+        if self.force_exit:
+            # Told twice, it waits for nobody: what is cut short then is logged as if it had failed.
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
 
 
 # --- addresses ---------------------------------------------------------------------------------------
