@@ -47,7 +47,7 @@ class ServerSection(_Section):
     # Of PyTorch, for a prediction: a second one only wakes and waits where a model is small.
     threads: int = Field(default=1, ge=1, le=1024)
     # What clients show to send labels, acknowledge episodes and the like; without one nothing is asked for.
-    api_key: Annotated[str, Field(min_length=8)] | None = None
+    api_key: Annotated[str, Field(min_length=8, pattern=r"^[!-~]([ -~]*[!-~])?$")] | None = None
 
 
 class LimitsSection(_Section):

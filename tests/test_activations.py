@@ -659,6 +659,13 @@ class Frozen(nn.Sequential):
         return super(self.__class__, self).train(mode)
 
 
+class Particular(nn.Linear):
+    """Takes another way in a subclass."""
+
+    def forward(self, rows):
+        return super().forward(rows) if all(type(self) is Particular for _ in rows) else rows * 0
+
+
 class Static(nn.Sequential):
     @staticmethod
     def forward(rows):
@@ -671,6 +678,15 @@ def test_unusual_networks_go_on(network, images):
     with watch(network, ["0"]):
         network.eval()
         assert torch.equal(network(images), expected)
+
+
+def test_a_layer_that_asks_for_its_own_class_is_of_it(images):
+    network = nn.Sequential(nn.Flatten(), Particular(images[0].numel(), 3))
+    expected = network(images)
+    assert expected.any()
+    with watch(network, ["1"]) as watched:
+        assert torch.equal(network(images), expected)
+        assert np.asarray(watched.take()).shape == (len(images), 2)
 
 
 def test_a_watch_that_cannot_begin_leaves_nothing_behind(network, monkeypatch):

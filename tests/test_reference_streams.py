@@ -284,6 +284,20 @@ def test_columns_that_are_neither_numbers_nor_text_are_refused_by_name(tmp_path)
         ReferenceProfile.from_file(tmp_path / "t.csv", model_hash="1f")
 
 
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (b"\xe9,b\n1,2\n", r"must be UTF-8 text, got the byte 0xe9 in a column's name"),
+        (b"a,b\n\xe9,2\n", "column 'a' must hold numbers or UTF-8 text"),
+    ],
+)
+def test_a_table_in_another_encoding_says_so(tmp_path, text, complaint):
+    path = tmp_path / "export.csv"
+    path.write_bytes(text)
+    with pytest.raises(InvalidDataError, match=complaint):
+        ReferenceProfile.from_file(path, model_hash="1f")
+
+
 def test_texts_that_are_no_categories_are_refused_by_name(tmp_path):
     (tmp_path / "notes.csv").write_text("note\n" + "".join(f"n{row}\n" for row in range(10_001)))
     with pytest.raises(

@@ -32,6 +32,12 @@ SECTIONS: Mapping[str, frozenset[str]] = {
     "demo.yaml": frozenset({"demo"}),
 }
 
+# What a text that is no YAML raises: values that look like a date or a number are made by their own types.
+_NO_YAML = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError)
+
+#: Settings whose values no message shows.
+_SECRETS = ("api_key", "secret")
+
 #: Variables with the prefix that are no settings.
 SWITCHES = frozenset({"DRIFTLEAD_REQUIRE_SERVERS"})
 
@@ -147,8 +153,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise SettingsError(f"{path}{line}: not valid YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    except _NO_YAML as error:
+        raise SettingsError(f"{path}: not valid YAML: {' '.join(str(error).split()):.200}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -254,12 +260,18 @@ def _decode(name: str, text: str, annotations: list[Any]) -> Any:
     """Turn a variable's text into a value: verbatim where only text is meant, else by YAML's rules."""
     members = [member for annotation in annotations for member in _members(annotation)]
     textual = (str, Path)
-    if all(member in textual or typing.get_origin(member) is typing.Literal for member in members):
-        return text
+    required = [member for member in members if member is not types.NoneType]
+    if all(member in textual or typing.get_origin(member) is typing.Literal for member in required):
+        if len(required) == len(members):
+            return text
+        if not text:
+            # Whoever meant to set a key or an address must not be left without.
+            raise SettingsError(f"{name} is empty: leave it out, or set it to null")
+        return None if text == "null" else text
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise SettingsError(f"{name} is not valid YAML: {text!r}") from None
+    except _NO_YAML:
+        raise SettingsError(f"{name} is not valid YAML: {text!r:.100}") from None
 
 
 # --- what went wrong ---------------------------------------------------------------------------------
@@ -288,7 +300,13 @@ def _explain(
             missing = item.get("ctx", {}).get("discriminator", "").strip("'")
             return f"{subject}{'.' + missing if missing else ''} is missing"
         case "value_error":
-            rule = str(item["ctx"]["error"])
+            error = item["ctx"]["error"]
+            rule = str(error)
+            if parameter := getattr(error, "parameter", ""):
+                # What a section is made into knows its parameters, but not who set them.
+                named = (*keys, *parameter.split("."))
+                if source := origins.get(named):
+                    return f"{source} ({'.'.join(map(str, named))}) must be {error.rule}, got {error.value!r}"
             return f"{subject}: {rule}" if key else f"{where}{rule}"
         case "union_tag_invalid":
             context = item["ctx"]
@@ -297,7 +315,8 @@ def _explain(
     rule = _KINDS.get(item["type"]) or (
         item["msg"].replace("Input should be", "must be").replace("Input should", "must")
     )
-    return f"{subject} {rule}, got {item['input']!r}"
+    got = "one that is not shown here" if keys[-1] in _SECRETS else repr(item["input"])
+    return f"{subject} {rule}, got {got}"
 
 
 def _path_in(values: Any, location: tuple[int | str, ...]) -> tuple[int | str, ...]:

@@ -90,6 +90,45 @@ def test_variables_of_every_type(read, name, text, get, value):
     assert get(read("fruit: {kind: apple}", {f"DRIFTLEAD_{name}": text})) == value
 
 
+class Keys(BaseModel, extra="forbid"):
+    api_key: Annotated[str, Field(min_length=8)] | None = None
+    folder: Path | None = None
+
+
+class Guarded(BaseModel, extra="forbid"):
+    server: Keys = Keys()
+
+
+def guarded(**variables):
+    environ = {f"DRIFTLEAD_SERVER__{name}": text for name, text in variables.items()}
+    return load_settings(Guarded, None, environ=environ, env_file=None).server
+
+
+@pytest.mark.parametrize("text", ["part1 #part2xyz", "1234567890123456", "{a: b} yes", "2026-13-45"])
+def test_text_is_taken_to_the_letter(text):
+    assert guarded(API_KEY=text).api_key == text
+    assert guarded(FOLDER=text).folder == Path(text)
+    assert guarded(API_KEY="null").api_key is None
+
+
+def test_an_empty_key_is_not_taken_for_none():
+    with pytest.raises(SettingsError, match=r"^DRIFTLEAD_SERVER__API_KEY is empty: leave it out, or "):
+        guarded(API_KEY="")
+
+
+def test_a_key_is_not_shown():
+    with pytest.raises(SettingsError, match=r"\(server.api_key\) .* 8 characters, got one that is not shown"):
+        guarded(API_KEY="short")
+
+
+def test_a_rule_of_the_library_names_the_variable():
+    environ = {"DRIFTLEAD_LIMITS__MAX_ROWS": "0"}
+    with pytest.raises(SettingsError, match=r"^DRIFTLEAD_LIMITS__MAX_ROWS \(limits.max_rows\) must be .* 0$"):
+        load_settings(ServingSettings, None, environ=environ, env_file=None)
+    with pytest.raises(SettingsError, match=r"^monitor: window must be at least 2, got 1$"):
+        load_settings(ServingSettings, None, environ={}, overrides={"monitor": {"window": 1}}, env_file=None)
+
+
 def test_what_belongs_to_others_is_left_alone(read):
     env_text = "GF_SECURITY_ADMIN_PASSWORD=x\nCOMPOSE_FILE=y\nDRIFTLEAD_TRAINING__EPOCHS=3\n"
     assert read("", {"PATH": "/bin", "DRIFTLEAD_REQUIRE_SERVERS": "1"}, env_text) == Settings()
@@ -137,6 +176,13 @@ def test_what_belongs_to_others_is_left_alone(read):
             "DRIFTLEAD_SERVER_PORT is no setting: did you mean DRIFTLEAD_SERVER__PORT?",
         ),
         ("", {"TIMEOUT": "1"}, "DRIFTLEAD_TIMEOUT is no setting: did you mean DRIFTLEAD_SERVER__TIMEOUT?"),
+        ("", {"SERVER__TIMEOUT": "2026-13-45"}, "DRIFTLEAD_SERVER__TIMEOUT is not valid YAML: '2026-13-45'"),
+        ("", {"SERVER__PORT": "!!int abc"}, "DRIFTLEAD_SERVER__PORT is not valid YAML: '!!int abc'"),
+        ("", {"SERVER__PORT": "9" * 5_000}, "DRIFTLEAD_SERVER__PORT is not valid YAML: '999"),
+        ("", {"SERVER__TAGS": "[" * 10_000}, "DRIFTLEAD_SERVER__TAGS is not valid YAML: '\\["),
+        ("server: 2026-13-01", {}, "not valid YAML: month must be in 1..12"),
+        ("server: !!bool x", {}, "not valid YAML: 'x'"),
+        ("server: !!timestamp x", {}, "not valid YAML: "),
         ("", {"QQQ": "1"}, "DRIFTLEAD_QQQ is no setting: known there: "),
     ],
 )

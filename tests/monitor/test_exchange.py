@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from driftlead.errors import InvalidParameterError
 from driftlead.monitor import MemoryStore, Monitor, StateFolder
+from driftlead.storage import SqlStore
 from tests.monitor.conftest import draw
 from tests.monitor.test_monitor import wait_until
 
@@ -63,8 +65,38 @@ def test_what_a_replica_is_told_of_anothers_episode_reaches_it(replicas):
     assert [kind for kind in heard if kind != "updated"] == ["acknowledged", "resolved"]
     messages = [each for each in told(owner.store) if each != "updated"]
     assert messages == ["opened", "acknowledged", "resolved"], "somebody was told twice"
-    with pytest.raises(InvalidParameterError, match="the id of an open episode"):
-        asked.resolve(episode.id, "mia")
+    assert asked.resolve(episode.id, "mia") == kept
+
+
+def test_of_many_who_speak_at_once_the_first_is_heard_and_nobody_is_lost(profile, settings, tmp_path):
+    rng = np.random.default_rng(5)
+    for turn in range(8):
+        url = f"sqlite:///{tmp_path}/{turn}.db"
+        asked, owner = (
+            Monitor(profile, settings, store=SqlStore(url, model="m", version="1")) for _ in range(2)
+        )
+        owner.process(np.concatenate([draw(rng, 300), draw(rng, 100, shift=3.0)]))
+        written(owner)
+        (episode,) = owner.snapshot().open_episodes
+        heard = []
+        asked.on_episode(lambda kind, episode, heard=heard: heard.append(kind))
+        together = threading.Barrier(5)
+
+        def say(speak, who, together=together, episode=episode):
+            together.wait()
+            return speak(episode.id, who)
+
+        with ThreadPoolExecutor(5) as threads:
+            acknowledged = [threads.submit(say, asked.acknowledge, who) for who in ("mia", "ada")]
+            resolved = [threads.submit(say, asked.resolve, who) for who in ("tom", "eva", "kim")]
+        (first,) = {each.result().acknowledged_by for each in acknowledged}
+        (last,) = {each.result().resolved_by for each in resolved}
+        written(asked, owner)
+        document = owner.store.episode(episode.id).document
+        assert (document["acknowledged_by"], document["resolved_by"]) == (first, last)
+        assert sorted(heard) == ["acknowledged", "resolved"]
+        asked.close()
+        owner.close()
 
 
 def test_the_first_word_stands_whichever_replica_heard_it(replicas):

@@ -149,6 +149,7 @@ def test_classes_go_by_name_or_by_number(served):
         (["0/0"], ["cow"], r"labels\[0\] must be one of cat, dog, eel, got 'cow'"),
         (["0/0"], [10**400], r"labels\[0\] must be a class from 0 to 2, got 1000"),
         (["0/0"], [None], r"labels\[0\] must be a number or a class name, got None"),
+        (["0/0"], np.ma.masked_array([1], [True]), "labels must not be masked"),
         (["0/0"], [0, 1], "labels must be as many as ids, 1, got 2"),
         (["0/0", ""], [0, 1], r"ids\[1\] must be a text of 1 to 300 characters"),
         ("ab", [0, 1], r"ids must be a sequence of texts, got 'ab'"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import os
+import re
 import time
 
 import numpy as np
@@ -200,6 +202,26 @@ def test_a_folder_belongs_to_one_monitor(tmp_path):
     StateFolder(tmp_path).close()
 
 
+def test_a_name_that_is_none_is_replaced(tmp_path, caplog):
+    (tmp_path / "owner.lock").write_bytes(b"\xe9 no name")
+    folder = StateFolder(tmp_path)
+    name = folder.replica
+    folder.close()
+    assert re.fullmatch("[0-9a-f]{32}", name)
+    assert "holds no name of a replica" in caplog.text
+    again = StateFolder(tmp_path)
+    assert again.replica == name
+    again.close()
+
+
+def test_a_state_that_is_no_file_is_set_aside(begun, profile, settings, tmp_path):
+    os.mkfifo(tmp_path / "monitor.state")  # which would be waited for until somebody writes
+    monitor = begun(profile, settings, tmp_path)
+    monitor.close()
+    assert len(list(tmp_path.glob("monitor.state.*.aside"))) == 1
+    assert (tmp_path / "monitor.state").is_file()
+
+
 def test_a_folder_that_cannot_be_written_is_counted_and_harms_nothing(
     begun, profile, settings, rng, tmp_path, caplog
 ):
@@ -220,7 +242,7 @@ def test_a_folder_that_cannot_be_written_is_counted_and_harms_nothing(
 def test_settings_of_state_are_checked():
     with pytest.raises(ValueError, match=r"save_every_seconds must be at least 0\.1, got 0"):
         MonitorSettings(save_every_seconds=0)
-    with pytest.raises(ValueError, match="quiet_rows must be at least the window, 500, got 10"):
+    with pytest.raises(ValueError, match="quiet_rows must be from the window, 500, to 1000000000000, got 10"):
         MonitorSettings(quiet_rows=10)
 
 

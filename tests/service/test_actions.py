@@ -169,7 +169,10 @@ def test_an_episode_is_ended(service):
     path = f"/api/v1/episodes/{episode['id']}/resolve"
     assert service.request("POST", path, json={"by": "mia"}).json()["resolution"] == "closed"
     assert service.get("/api/v1/monitor").json()["episodes"] == []
-    assert service.request("POST", path, json={"by": "mia"}).status_code == 404
+    again = service.request("POST", path, json={"by": "tom"})
+    assert (again.status_code, again.json()["resolved_by"]) == (200, "mia")
+    missing = service.request("POST", "/api/v1/episodes/none/resolve", json={"by": "mia"})
+    assert missing.status_code == 404
 
 
 def test_the_page_is_read_while_labels_wait_for_a_slow_database(make_service):

@@ -327,9 +327,11 @@ def test_what_a_service_that_stops_cannot_finish_is_told_to_come_back(make_servi
     assert answer.json() == {"error": "the service is shutting down"}
 
 
-def test_a_key_is_no_key_where_it_is_empty(make_service):
-    with pytest.raises(InvalidParameterError, match="api_key must be not empty"):
-        make_service(api_key=" ")
+@pytest.mark.parametrize("key", ["", " ", " padded-key ", "schlüssel"])
+def test_a_key_that_no_client_could_show_is_refused_and_not_shown(make_service, key):
+    with pytest.raises(InvalidParameterError, match=r"api_key must be plain .*<not shown>") as refused:
+        make_service(api_key=key)
+    assert not key.strip() or key.strip() not in str(refused.value)
 
 
 def test_a_name_is_a_part_of_an_address(make_service):

@@ -306,14 +306,31 @@ def test_neither_secret_nor_address_is_shown(receiver, caplog):
         assert hidden not in "\n".join(said)
 
 
-@pytest.mark.parametrize("timeout", [0.0, -1.0, 61.0, float("nan")])
+@pytest.mark.parametrize("timeout", [0.0, -1.0, 61.0, float("nan"), "5", None, True])
 def test_a_timeout_has_bounds(timeout):
     with pytest.raises(InvalidParameterError, match="timeout must be above 0 and at most 60 seconds"):
         Webhook("https://hooks.example.com/", timeout=timeout)
 
 
+@pytest.mark.parametrize("wrong", [{"secret": b"whsec_x"}, {"allow_private": "no"}])
+def test_what_is_of_another_kind_is_named(wrong):
+    (name,) = wrong
+    with pytest.raises(InvalidParameterError, match=f"{name} must be "):
+        Webhook("https://hooks.example.com/", **wrong)
+
+
 @pytest.mark.parametrize(
-    "url", ["", "hooks.example.com", "file:///etc/passwd", "https://", "http://[", "http://a b/", None]
+    "url",
+    [
+        "",
+        "hooks.example.com",
+        "file:///etc/passwd",
+        "https://",
+        "http://[",
+        "http://a b/",
+        "https://xn--/",
+        None,
+    ],
 )
 def test_a_url_is_http_or_https(url):
     with pytest.raises(InvalidParameterError, match="url must be an http or https address"):

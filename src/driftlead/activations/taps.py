@@ -146,13 +146,21 @@ def _bears_a_subclass(module: nn.Module) -> bool:
     if type(base) not in (type, ABCMeta) or hasattr(base.__init_subclass__, "__func__"):
         return False
     own = [each for each in base.__mro__ if each.__module__.split(".")[0] not in ("torch", "builtins")]
-    return not any("__class__" in vars(each) or _has_super_of_self(each) for each in own)
+    return not any("__class__" in vars(each) or _asks_for_its_class(each) for each in own)
 
 
-def _has_super_of_self(base: type) -> bool:
-    """Tell whether a method may say ``super(self.__class__, self)``, which calls itself in a subclass."""
-    codes = [each.__code__ for each in vars(base).values() if isinstance(each, types.FunctionType)]
-    return any("super" in code.co_names and {"__class__", "type"} & {*code.co_names} for code in codes)
+def _asks_for_its_class(base: type) -> bool:
+    """Tell whether a method may say ``type(self) is …`` or ``super(self.__class__, self)``.
+
+    The first takes another way in a subclass, the second calls itself.
+    """
+    methods = [getattr(each, "__func__", getattr(each, "fget", each)) for each in vars(base).values()]
+    return any(_mentions_class(each.__code__) for each in methods if isinstance(each, types.FunctionType))
+
+
+def _mentions_class(code: types.CodeType) -> bool:
+    inner = [each for each in code.co_consts if isinstance(each, types.CodeType)]
+    return bool({"__class__", "type"} & {*code.co_names}) or any(map(_mentions_class, inner))
 
 
 def _change_class(module: nn.Module, changed: type[nn.Module]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from driftlead.errors import InvalidDataError, InvalidParameterError
 from driftlead.monitor.callbacks import Callbacks
-from driftlead.monitor.episode import Episode, EpisodeEvent
+from driftlead.monitor.episode import Episode, EpisodeEvent, EventKind
 from driftlead.monitor.recorder import Recorder
 from driftlead.monitor.records import EpisodeRecord, is_id
 
@@ -54,6 +54,8 @@ class EpisodeLog:
         self._replica = replica
         self._on_error = on_error
         self._lock = threading.Lock()
+        # Of two who say something of an episode at once, the second must know of the first.
+        self._saying = threading.Lock()
 
     def keep(self, events: Sequence[EpisodeEvent], *, tell: bool = True) -> None:
         """Have events kept; called in the order in which they happened to an episode, under its lock.
@@ -77,8 +79,8 @@ class EpisodeLog:
         for event in events:
             self.callbacks.call(replace(event, episode=self._owned(event.episode)))
 
-    def acknowledge(self, episode_id: str, now: float, by: str, note: str | None) -> EpisodeEvent:
-        """Acknowledge an episode that no tracker holds.
+    def acknowledge(self, episode_id: str, now: float, by: str, note: str | None) -> Episode:
+        """Acknowledge an episode that no tracker here holds; what was said of it first stands.
 
         Raises
         ------
@@ -87,32 +89,39 @@ class EpisodeLog:
         StorageError
             The store does not answer.
         """
-        episode = self.get(episode_id)
-        if episode is None:
-            raise InvalidParameterError("episode_id", "the id of an episode", episode_id)
-        event = EpisodeEvent("acknowledged", now, episode.acknowledge(now, by, note))
-        if episode.acknowledged_at is None:
-            self.keep([event])
-        return event
+        return self._say(episode_id, "acknowledged", now, lambda episode: episode.acknowledge(now, by, note))
 
-    def resolve(self, episode_id: str, now: float, by: str, note: str | None) -> EpisodeEvent:
-        """End an open episode that no tracker here holds; the replica that holds it hears of it by the store.
+    def resolve(self, episode_id: str, now: float, by: str, note: str | None) -> Episode:
+        """End an episode that no tracker here holds; the replica that holds it hears of it by the store.
 
         Raises
         ------
         InvalidParameterError
-            No open episode has this id.
+            There is no such episode.
         StorageError
             The store does not answer.
         """
-        episode = self.get(episode_id)
-        if episode is None or episode.status == "resolved":
-            raise InvalidParameterError("episode_id", "the id of an open episode", episode_id)
-        event = EpisodeEvent(
-            "resolved", now, episode.resolve(now, episode.last_alarm_row, "closed", by, note)
+        return self._say(
+            episode_id,
+            "resolved",
+            now,
+            lambda episode: episode.resolve(now, episode.last_alarm_row, "closed", by, note),
         )
-        self.keep([event])
-        return event
+
+    def _say(
+        self, episode_id: str, kind: EventKind, now: float, said: Callable[[Episode], Episode]
+    ) -> Episode:
+        with self._saying:
+            before = self.get(episode_id)
+            if before is None:
+                raise InvalidParameterError("episode_id", "the id of an episode", episode_id)
+            after = said(before)
+            if after is before:
+                return before
+            event = EpisodeEvent(kind, now, after)
+            self.keep([event])
+        self.call([event])
+        return after
 
     def get(self, episode_id: str) -> Episode | None:
         """Return an episode that no tracker holds, as it will be kept; raises as the store does."""

@@ -51,6 +51,8 @@ def checked_labels(
         row = [is_id(name) for name in names].index(False)
         raise InvalidDataError(f"ids[{row}] must be {ID_RULE}, got {names[row]!r:.300}")
     classes = reference.class_names if reference is not None else ()
+    if np.ma.is_masked(labels):
+        raise InvalidDataError("labels must not be masked: leave those that are not known out")
     given = list(np.atleast_1d(np.asarray(labels, dtype=object)))
     if len(given) != len(names):
         raise InvalidDataError(f"labels must be as many as ids, {len(names)}, got {len(given)}")

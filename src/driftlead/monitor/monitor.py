@@ -375,14 +375,16 @@ class Monitor:
         return self._open_episodes.acknowledge(episode_id, by, note)
 
     def resolve(self, episode_id: str, by: str, note: str | None = None) -> Episode:
-        """End an open episode because a person says so; what goes on alarming opens another one later.
+        """End an episode because a person says so; what goes on alarming opens another one later.
+
+        An end that it had already stands.
 
         Where another replica holds it, that one hears of it within ``save_every_seconds``, by the store.
 
         Raises
         ------
         InvalidParameterError
-            No open episode has this id, or nobody is named.
+            There is no such episode, or nobody is named.
         StorageError
             The episode is not open here, and the store does not answer.
         """

@@ -54,20 +54,20 @@ class OpenEpisodes:
         now = self._clock()
         event = self._acknowledge(episode_id, now, by, note)
         if event is None:
-            event = self._log.acknowledge(episode_id, now, by, note)
+            return self._log.acknowledge(episode_id, now, by, note)
         # Whoever acknowledges what is acknowledged changes nothing, and nobody is told.
         if event.episode.acknowledged_at == now:
             self._log.call([event])
         return event.episode
 
     def resolve(self, episode_id: str, by: str, note: str | None) -> Episode:
-        """End an open episode because a person says so; raises as `EpisodeLog.resolve`, or unnamed."""
+        """End an episode because a person says so; raises as `EpisodeLog.resolve`, or unnamed."""
         if not by.strip():
             raise InvalidParameterError("by", "a name", by)
         now = self._clock()
         event = self._resolve(episode_id, now, by, note)
         if event is None:
-            event = self._log.resolve(episode_id, now, by, note)
+            return self._log.resolve(episode_id, now, by, note)
         self._log.call([event])
         return event.episode
 

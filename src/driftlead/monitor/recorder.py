@@ -15,7 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftlead.errors import StorageError
-from driftlead.monitor.records import EpisodeRecord, KeptPredictions, PredictionBatch, Store, is_id
+from driftlead.monitor.records import (
+    EpisodeRecord,
+    KeptPredictions,
+    PredictionBatch,
+    Store,
+    is_id,
+    merged,
+)
 
 __all__ = ["Recorder"]
 
@@ -158,7 +165,8 @@ class Recorder:
     def save_episode(self, episode: EpisodeRecord, notify: Sequence[tuple[str, dict[str, Any]]] = ()) -> None:
         """Take an episode to be kept as it now is, and messages about it."""
         with self._lock:
-            self._episodes[episode.id] = episode
+            waiting = self._episodes.get(episode.id)
+            self._episodes[episode.id] = episode if waiting is None else merged(waiting, episode)
             self._messages.setdefault(episode.id, []).extend(notify)
         self._wake.set()
 

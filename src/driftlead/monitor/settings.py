@@ -40,9 +40,15 @@ _MOST = {
     "recent_alarms": 100_000,
     "delta": 100,
     "linger_seconds": 10,
+    "label_deadline_seconds": 1e9,
     "quality_window": 1_000_000,
+    "queue_bytes": 2**63 - 1,
+    "queue_rows": 2**63 - 1,
+    "kept_predictions": 2**63 - 1,
+    "save_every_seconds": 86_400,
     "seed": 2**63 - 1,
 }
+_MOST_QUIET_ROWS = 10**12
 
 
 _KINDS: dict[str, tuple[type | UnionType, str]] = {
@@ -158,8 +164,9 @@ class MonitorSettings:
             raise InvalidParameterError(
                 "direction", "one of " + ", ".join(get_args(Direction)), self.direction
             )
-        if self.quiet_rows is not None and self.quiet_rows < self.window:
-            raise InvalidParameterError("quiet_rows", f"at least the window, {self.window}", self.quiet_rows)
+        if self.quiet_rows is not None and not self.window <= self.quiet_rows <= _MOST_QUIET_ROWS:
+            rule = f"from the window, {self.window}, to {_MOST_QUIET_ROWS}"
+            raise InvalidParameterError("quiet_rows", rule, self.quiet_rows)
         for name, least in _LEAST.items():
             # A number that is none is not at least anything.
             if not getattr(self, name) >= least:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Mapping
@@ -81,6 +82,9 @@ class StateFolder:
         path = self.file(kind)
         if not path.exists():
             return None
+        if not path.is_file():
+            self.set_aside(kind, "it is no file")
+            return None
         try:
             version, values = state.load(path, kind)
             if version != _VERSION:
@@ -125,7 +129,7 @@ class StateFolder:
 
     def _own(self) -> None:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = (self.path / "owner.lock").open("a+", encoding="ascii")
+        file = (self.path / "owner.lock").open("a+", encoding="ascii", errors="replace")
         try:
             _lock(file)
         except BlockingIOError:
@@ -176,9 +180,13 @@ def _lock(file: IO[str]) -> None:
 def _name_in(file: IO[str]) -> str:
     """Read the name that the folder was once given, or give it one."""
     file.seek(0)
-    name = file.read().strip()
+    found = file.read().strip()
+    name = found if re.fullmatch(r"[0-9a-f]{32}", found) else ""
     if not name:
+        if found:
+            _log.warning("%s holds no name of a replica, and gets a new one", file.name)
         name = uuid.uuid4().hex
+        file.truncate(0)
         file.write(name)
         file.flush()
     return name

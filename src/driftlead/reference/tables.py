@@ -150,6 +150,11 @@ def open_table(path: Path, columns: Sequence[str] | None, texts: Collection[str]
             types |= {name: pa.string() for name in texts if name in chosen}
             batches = iter(open_text(path, types))
             expected_rows = _lines(path)
+    except UnicodeDecodeError as error:
+        raise InvalidDataError(
+            f"{path} must be UTF-8 text, got the byte 0x{error.object[error.start]:02x} in a column's name; "
+            "save it anew as UTF-8"
+        ) from None
     except (pa.ArrowException, OSError) as error:
         raise _unreadable(path, error) from None
     is_text = tuple(text or name in texts for name, text in chosen.items())
@@ -224,6 +229,10 @@ def _is_text(path: Path, column: Any) -> bool:
     numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     if numeric or pa.types.is_boolean(kind) or pa.types.is_null(kind):
         return False
+    if pa.types.is_binary(kind) and path.suffix.lower() != ".parquet":
+        raise InvalidDataError(
+            f"{path}: column {column.name!r} must hold numbers or UTF-8 text; save the file anew as UTF-8"
+        )
     raise InvalidDataError(
         f"{path}: column {column.name!r} must hold numbers or text, got {kind}; "
         "leave it out by naming the columns"

@@ -293,7 +293,7 @@ FEEDBACK = operation(
 )
 _BY_WHOM = {"type": "object", "required": ["by"], "properties": _WHO, "additionalProperties": False}
 ACKNOWLEDGE = operation(_BY_WHOM, {"type": "object"}, "The episode.", {404: "No such episode."})
-RESOLVE = operation(_BY_WHOM, {"type": "object"}, "The episode.", {404: "No open episode has this id."})
+RESOLVE = operation(_BY_WHOM, {"type": "object"}, "The episode.", {404: "No such episode."})
 REBASELINE = operation(
     {
         "type": "object",

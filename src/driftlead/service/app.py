@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -191,5 +192,7 @@ def _add_index(app: FastAPI, links: Mapping[str, str], *, model: str, version: s
 
 
 def _require_key_or_none(api_key: str | None) -> None:
-    if api_key is not None and not api_key.strip():
-        raise InvalidParameterError("api_key", "not empty (leave it out to ask for none)", api_key)
+    # A header holds nothing else, and what stands around a value in it is cut off.
+    if api_key is not None and not re.fullmatch(r"[!-~]([ -~]*[!-~])?", api_key):
+        rule = "plain ASCII without spaces around it (leave it out to ask for none)"
+        raise InvalidParameterError("api_key", rule, "<not shown>")

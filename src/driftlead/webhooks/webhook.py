@@ -64,20 +64,26 @@ class Webhook:
     def __post_init__(self) -> None:
         try:
             url = httpx.URL(self.url)
-        except (httpx.InvalidURL, TypeError):
-            url = httpx.URL("")
+            host = url.host
+        except (httpx.InvalidURL, TypeError, ValueError):
+            url, host = httpx.URL(""), ""
         is_name = re.fullmatch(rb"[a-z0-9._-]+", url.raw_host) is not None
         if (
             url.scheme not in ("http", "https")
-            or not (is_name or _is_address(url.host))
+            or not (is_name or _is_address(host))
             or not 0 < (url.port or 80) < 2**16
         ):
             raise InvalidParameterError("url", "an http or https address", "<not shown>")
-        if not self.allow_private and _is_address(url.host) and not is_public(url.host):
-            raise InvalidParameterError("url", "public unless allow_private", url.host)
+        if not isinstance(self.allow_private, bool):
+            raise InvalidParameterError("allow_private", "True or False", self.allow_private)
+        if not self.allow_private and _is_address(host) and not is_public(host):
+            raise InvalidParameterError("url", "public unless allow_private", host)
         if self.secret is not None:
+            if not isinstance(self.secret, str):
+                raise InvalidParameterError("secret", "a text", "<not shown>")
             keys(self.secret)
-        if not 0 < self.timeout <= _LONGEST_TIMEOUT:
+        given: object = self.timeout  # from whoever does not check types, anything
+        if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given <= _LONGEST_TIMEOUT:
             raise InvalidParameterError(
                 "timeout", f"above 0 and at most {_LONGEST_TIMEOUT:g} seconds", self.timeout
             )
