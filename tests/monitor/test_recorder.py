@@ -182,6 +182,16 @@ def test_only_the_latest_state_of_an_episode_is_written_and_every_message(store,
     assert [message.body["turn"] for message in messages] == [0, 1, 2]
 
 
+def test_what_was_said_of_an_episode_that_waits_stands(store, errors):
+    recorder = recorder_of(store, errors)
+    said = EpisodeRecord("e", 1.0, None, 5.0, {"acknowledged_by": "mia"})
+    recorder.save_episode(said)
+    recorder.save_episode(EpisodeRecord("e", 1.0, 7.0, None, {"acknowledged_by": None, "resolution": "lost"}))
+    waiting = recorder.episode("e")
+    assert (waiting.acknowledged_at, waiting.resolved_at) == (5.0, 7.0)
+    assert waiting.document == {"acknowledged_by": "mia", "resolution": "lost"}
+
+
 def test_closing_writes_what_waits_and_counts_what_it_cannot(store, errors):
     recorder = recorder_of(store, errors, every=60.0)
     recorder.start()
