@@ -11,8 +11,9 @@ has no aim, is the least of these figures to depend on how busy the machine is o
 
 Processes of the lowest priority keep the processors awake meanwhile: a virtual one that falls asleep between
 two requests wakes when its host finds time, which at half of saturation would be most of what is measured.
-For the same reason requests that met a pause of the whole machine, or what had gathered in it, count neither
-way: there are some of a tenth of a second a minute, each longer than any work of ours.
+For the same reason requests that met a pause, in which not even the load generator ran, or what had gathered
+in it, count neither way. A host takes a tenth of a second now and then, longer than any work of ours. How
+many they were is told of both kinds: a monitor that kept the generator from running would show there.
 """
 
 from __future__ import annotations
@@ -227,7 +228,7 @@ def measure(rounds: int, seconds: float) -> dict[str, list[float]]:
             kind: {share: float(np.nanpercentile(found, share)) * 1e3 for share in (50, 99)}
             for kind, found in paced.items()
         }
-        paused = np.isnan([*itertools.chain(*paced.values())]).mean()
+        paused = ", ".join(f"{np.isnan(found).mean():.1%} of {kind}" for kind, found in paced.items())
         ratios["throughput"].append(full["watched"] / full["unwatched"])
         ratios["busy"].append(busy["watched"] / busy["unwatched"])
         for share in (50, 99):
@@ -240,7 +241,7 @@ def measure(rounds: int, seconds: float) -> dict[str, list[float]]:
                 f"p{share} {shares['watched'][share]:.2f} of {shares['unwatched'][share]:.2f} ms"
                 for share in (50, 99)
             )
-            + f" but for {paused:.0%} that met a pause; {seen}"
+            + f" but for those that met a pause, {paused}; {seen}"
         )
     return ratios
 

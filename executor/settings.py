@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from driftlead.calibration import rows_per_false_alarm
 from driftlead.monitor import MonitorSettings
 from driftlead.service import Limits
+from driftlead.service.api_key import checked_api_key
 from driftlead.webhooks import Webhook
 from utils.logging import Level
 
@@ -47,7 +48,12 @@ class ServerSection(_Section):
     # Of PyTorch, for a prediction: a second one only wakes and waits where a model is small.
     threads: int = Field(default=1, ge=1, le=1024)
     # What clients show to send labels, acknowledge episodes and the like; without one nothing is asked for.
-    api_key: Annotated[str, Field(min_length=8, pattern=r"^[!-~]([ -~]*[!-~])?$")] | None = None
+    api_key: Annotated[str, Field(min_length=8)] | None = None
+
+    @field_validator("api_key")
+    @classmethod
+    def _can_be_shown(cls, api_key: str | None) -> str | None:
+        return checked_api_key(api_key)
 
 
 class LimitsSection(_Section):

@@ -285,14 +285,16 @@ def test_columns_that_are_neither_numbers_nor_text_are_refused_by_name(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("ending", "text", "complaint"),
     [
-        (b"\xe9,b\n1,2\n", r"must be UTF-8 text, got the byte 0xe9 in a column's name"),
-        (b"a,b\n\xe9,2\n", "column 'a' must hold numbers or UTF-8 text"),
+        ("csv", b"\xe9,b\n1,2\n", r"must be UTF-8 text \(.* 0xe9 .*\); save it anew as UTF-8"),
+        ("csv", b"a,b\n\xe9,2\n", "column 'a' must hold numbers or UTF-8 text"),
+        ("csv", b"a,b\n" + b"x,2\n" * 400_000 + b"\xe9,2\n", "must be UTF-8 text .*; save it anew as UTF-8"),
+        ("jsonl", b'{"a": "\xe9"}\n', "must be UTF-8 text .*; save it anew as UTF-8"),
     ],
 )
-def test_a_table_in_another_encoding_says_so(tmp_path, text, complaint):
-    path = tmp_path / "export.csv"
+def test_a_table_in_another_encoding_says_so(tmp_path, ending, text, complaint):
+    path = tmp_path / f"export.{ending}"
     path.write_bytes(text)
     with pytest.raises(InvalidDataError, match=complaint):
         ReferenceProfile.from_file(path, model_hash="1f")

@@ -149,7 +149,12 @@ def test_markdown_has_a_table_of_each_kind(document):
 @pytest.mark.parametrize(
     ("source", "path", "error", "rule"),
     [
-        ("monitor", "r.pdf", InvalidParameterError, "one of html, json, md, as the ending of the file"),
+        (
+            "monitor",
+            "r.pdf",
+            InvalidParameterError,
+            "one of html, json, md, where none is given as the ending",
+        ),
         ("monitor", "none/r.json", DriftleadError, "cannot write"),
         ("nowhere", "r.json", StateError, "cannot read state file"),
     ],

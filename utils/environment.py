@@ -33,10 +33,18 @@ SECTIONS: Mapping[str, frozenset[str]] = {
 }
 
 # What a text that is no YAML raises: values that look like a date or a number are made by their own types.
-_NO_YAML = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError)
+_NO_YAML = (
+    yaml.YAMLError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    RecursionError,
+)
 
-#: Settings whose values no message shows.
-_SECRETS = ("api_key", "secret")
+#: Settings whose values no message shows; addresses may hold a password.
+_SECRETS = frozenset({"api_key", "secret", "url"})
 
 #: Variables with the prefix that are no settings.
 SWITCHES = frozenset({"DRIFTLEAD_REQUIRE_SERVERS"})
@@ -267,11 +275,16 @@ def _decode(name: str, text: str, annotations: list[Any]) -> Any:
         if not text:
             # Whoever meant to set a key or an address must not be left without.
             raise SettingsError(f"{name} is empty: leave it out, or set it to null")
-        return None if text == "null" else text
+        if text.lower() in ("null", "~"):
+            return None
+        # Quotes that a shell would have taken away, as `docker run --env-file` does not.
+        return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
     try:
         return yaml.safe_load(text)
-    except _NO_YAML:
-        raise SettingsError(f"{name} is not valid YAML: {text!r:.100}") from None
+    except _NO_YAML as error:
+        # The text may hold secrets, and so may what YAML says of it.
+        kind = "" if isinstance(error, yaml.YAMLError) else f": {type(error).__name__}"
+        raise SettingsError(f"{name} is not valid YAML{kind}") from None
 
 
 # --- what went wrong ---------------------------------------------------------------------------------
@@ -315,8 +328,16 @@ def _explain(
     rule = _KINDS.get(item["type"]) or (
         item["msg"].replace("Input should be", "must be").replace("Input should", "must")
     )
-    got = "one that is not shown here" if keys[-1] in _SECRETS else repr(item["input"])
-    return f"{subject} {rule}, got {got}"
+    return f"{subject} {rule}, got {_shown(keys, item['input'])}"
+
+
+def _shown(keys: tuple[int | str, ...], value: Any) -> str:
+    """Write a value as far as nobody's secret may lie in it."""
+    if not _SECRETS.isdisjoint(keys):
+        return "one that is not shown here"
+    if isinstance(value, Mapping):
+        return "a mapping"
+    return "a list" if isinstance(value, list | tuple) else f"{value!r:.100}"
 
 
 def _path_in(values: Any, location: tuple[int | str, ...]) -> tuple[int | str, ...]:

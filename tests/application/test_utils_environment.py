@@ -108,7 +108,9 @@ def guarded(**variables):
 def test_text_is_taken_to_the_letter(text):
     assert guarded(API_KEY=text).api_key == text
     assert guarded(FOLDER=text).folder == Path(text)
+    assert guarded(API_KEY=f"'{text}'").api_key == text, "quotes that no shell took away"
     assert guarded(API_KEY="null").api_key is None
+    assert guarded(API_KEY="~").api_key is None
 
 
 def test_an_empty_key_is_not_taken_for_none():
@@ -116,9 +118,28 @@ def test_an_empty_key_is_not_taken_for_none():
         guarded(API_KEY="")
 
 
-def test_a_key_is_not_shown():
-    with pytest.raises(SettingsError, match=r"\(server.api_key\) .* 8 characters, got one that is not shown"):
-        guarded(API_KEY="short")
+@pytest.mark.parametrize(
+    ("text", "environ"),
+    [
+        ("server: {api_key: T0p}", {}),
+        ("server: {api_key: [T0p]}", {}),
+        ("server: [{api_key: T0p}]", {}),
+        ("storage: {url: [postgresql://user:T0p@h/n]}", {}),
+        ("webhooks: {name: a, url: 'https://u:T0p@h.example/', secret: T0p}", {}),
+        ("webhooks: [[{secret: T0p}]]", {}),
+        ("webhooks: [{name: a, url: 'https://h.example/', secret: T0p}]", {}),
+        ("", {"SERVER__API_KEY": "T0p"}),
+        ("", {"WEBHOOKS": "[{name: a, url: https://u:T0p@h/, secret: T0p"}),
+        ("", {"WEBHOOKS": "{name: a, secret: T0p}"}),
+    ],
+)
+def test_what_is_secret_is_not_shown(tmp_path, text, environ):
+    path = tmp_path / "monitor.yaml"
+    path.write_text(text)
+    variables = {f"DRIFTLEAD_{name}": value for name, value in environ.items()}
+    with pytest.raises(SettingsError) as refused:
+        load_settings(ServingSettings, path, environ=variables, env_file=None)
+    assert "T0p" not in str(refused.value)
 
 
 def test_a_rule_of_the_library_names_the_variable():
@@ -142,7 +163,7 @@ def test_what_belongs_to_others_is_left_alone(read):
         ("fruit: {kind: pear, stem: 1, stm: 2}", {}, "unknown key fruit.stm: did you mean fruit.stem?"),
         ("zzz: 1", {}, "unknown key zzz"),
         ("server: {port: 0}", {}, "server.port must be greater than or equal to 1, got 0"),
-        ("server: {tags: [a, {}]}", {}, "server.tags.1 must be a valid string, got {}"),
+        ("server: {tags: [a, {}]}", {}, "server.tags.1 must be a valid string, got a mapping"),
         ("fruit: {kind: plum}", {}, "fruit.kind must be one of 'apple', 'pear', got 'plum'"),
         ("fruit: {kind: pear}", {}, "fruit.stem is missing"),
         ("fruit: {stem: 1}", {}, "fruit.kind is missing"),
@@ -156,7 +177,7 @@ def test_what_belongs_to_others_is_left_alone(read):
             {"SERVER__PORT": "x"},
             r"DRIFTLEAD_SERVER__PORT \(server.port\) must be a whole number, got 'x'",
         ),
-        ("", {"SERVER__TAGS": "[a"}, r"DRIFTLEAD_SERVER__TAGS is not valid YAML: '\[a'"),
+        ("", {"SERVER__TAGS": "[a"}, "DRIFTLEAD_SERVER__TAGS is not valid YAML$"),
         (
             "",
             {"SERVER__PROT": "1"},
@@ -176,10 +197,11 @@ def test_what_belongs_to_others_is_left_alone(read):
             "DRIFTLEAD_SERVER_PORT is no setting: did you mean DRIFTLEAD_SERVER__PORT?",
         ),
         ("", {"TIMEOUT": "1"}, "DRIFTLEAD_TIMEOUT is no setting: did you mean DRIFTLEAD_SERVER__TIMEOUT?"),
-        ("", {"SERVER__TIMEOUT": "2026-13-45"}, "DRIFTLEAD_SERVER__TIMEOUT is not valid YAML: '2026-13-45'"),
-        ("", {"SERVER__PORT": "!!int abc"}, "DRIFTLEAD_SERVER__PORT is not valid YAML: '!!int abc'"),
-        ("", {"SERVER__PORT": "9" * 5_000}, "DRIFTLEAD_SERVER__PORT is not valid YAML: '999"),
-        ("", {"SERVER__TAGS": "[" * 10_000}, "DRIFTLEAD_SERVER__TAGS is not valid YAML: '\\["),
+        ("", {"SERVER__TIMEOUT": "2026-13-45"}, "DRIFTLEAD_SERVER__TIMEOUT is not valid YAML: ValueError"),
+        ("", {"SERVER__PORT": "!!int abc"}, "DRIFTLEAD_SERVER__PORT is not valid YAML: ValueError"),
+        ("", {"SERVER__PORT": "1:" * 200 + "1.0"}, "DRIFTLEAD_SERVER__PORT is not valid YAML: OverflowError"),
+        ("", {"SERVER__PORT": "9" * 5_000}, "DRIFTLEAD_SERVER__PORT is not valid YAML"),
+        ("", {"SERVER__TAGS": "[" * 10_000}, "DRIFTLEAD_SERVER__TAGS is not valid YAML: RecursionError"),
         ("server: 2026-13-01", {}, "not valid YAML: month must be in 1..12"),
         ("server: !!bool x", {}, "not valid YAML: 'x'"),
         ("server: !!timestamp x", {}, "not valid YAML: "),

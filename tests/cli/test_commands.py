@@ -190,7 +190,7 @@ def test_what_is_given_wrongly_is_told_in_one_line_with_the_option(run, recorded
         ),
         (("report", "http://127.0.0.1:9", "-o", tmp_path / "r.md"), "refused): start the service"),
         ((*served, "--name", "a/b"), "--name must be a part of an address"),
-        ((*served, "--api-key", ""), "--api-key must be not empty"),
+        ((*served, "--api-key", ""), "--api-key must be plain ASCII"),
         ((*served, "--host", "192.0.2.1"), "the setting is --host"),
         (("serve", tmp_path / "bad.pt", "-r", profile), "reading zip archive: not a ZIP archive\n"),
     ):

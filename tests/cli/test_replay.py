@@ -84,17 +84,22 @@ def test_missing_values_are_told_by_their_share(run, tmp_path):
     values = [value if row % 2 else "" for row, value in enumerate(rng.normal(size=1_000))]
     data = written(tmp_path / "after.csv", {"x": values, "y": values})
     text = run("replay", data, "-r", reference, *WINDOW, "--format", "md").stdout
-    before, after = re.search(r"\| feature:x \| missing (\d+)% \| missing (\d+)% \|", text).groups()
+    before, after = re.search(r"\| feature:x \| missing (\d+)\.\d% \| missing (\d+)\.\d% \|", text).groups()
     assert before == "0"
     assert 45 <= int(after) <= 55
 
 
 def test_too_few_rows_are_no_proof_of_calm(run, recorded, tmp_path):
     few = written(tmp_path / "few.csv", {"a": [0.1, 0.2, 0.1]})
+    half = written(tmp_path / "half.csv", {"a": np.random.default_rng(0).normal(size=60)})
     told = run("replay", few, "-r", recorded["reference"], "--columns", "a", *WINDOW)
     assert told.exit_code == 0
     assert "No drift, but too few rows to tell: they fill no window of 100." in told.stdout
-    assert "--window" in told.stdout
+    assert "--window" not in told.stdout, "smaller ones would see nothing"
+    told = run("replay", half, "-r", recorded["reference"], "--columns", "a", *WINDOW)
+    assert "Note: --window 15 takes smaller windows" in told.stdout
+    code, document = outcome(run, half, recorded["reference"], "--columns", "a")
+    assert (code, len(document["notes"])) == (0, 1)
     compared = run("replay", recorded["clean"], "-r", few, "--columns", "a", *WINDOW)
     assert "The reference has 3 rows, fewer than a window of 100" in compared.stdout
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -99,6 +102,34 @@ def test_a_person_ends_an_episode(profile, settings, rng, store):
         monitor.resolve("none", "mia")
     with pytest.raises(InvalidParameterError, match="by must be a name"):
         monitor.resolve(episode_id, " ")
+
+
+def test_who_speaks_of_one_episode_does_not_wait_for_who_speaks_of_another(profile, settings, rng):
+    asked, go_on = threading.Event(), threading.Event()
+
+    class Slow(MemoryStore):
+        def episode(self, episode_id):
+            if episode_id == slow_id:
+                asked.set()
+                assert go_on.wait(30)
+            return super().episode(episode_id)
+
+    slow_id = ""
+    store = Slow()
+    ids = []
+    for _ in range(2):
+        monitor, episode_id, _ = drifting(profile, settings, rng, store=store)
+        monitor._recorder.flush()
+        ids.append(episode_id)
+    told = Monitor(profile, settings, store=store)
+    slow_id = ids[0]
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(told.acknowledge, ids[0], "mia")
+        assert asked.wait(30)
+        assert told.acknowledge(ids[1], "tom").acknowledged_by == "tom"
+        assert not waiting.done()
+        go_on.set()
+        assert waiting.result().acknowledged_by == "mia"
 
 
 @pytest.mark.parametrize("episode_id", ["none", "a\0b", "\ud800", "", "x" * 400])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copyreg
+import dis
 import functools
+import inspect
 import threading
 import types
 import weakref
@@ -154,13 +156,17 @@ def _asks_for_its_class(base: type) -> bool:
 
     The first takes another way in a subclass, the second calls itself.
     """
-    methods = [getattr(each, "__func__", getattr(each, "fget", each)) for each in vars(base).values()]
+    found = [getattr(each, "__func__", getattr(each, "fget", each)) for each in vars(base).values()]
+    methods = [inspect.unwrap(each) for each in found if isinstance(each, types.FunctionType)]
     return any(_mentions_class(each.__code__) for each in methods if isinstance(each, types.FunctionType))
 
 
 def _mentions_class(code: types.CodeType) -> bool:
+    # A tensor's method `type` and ``super()`` mention neither in these ways.
+    ways = (("LOAD_GLOBAL", "type"), ("LOAD_ATTR", "__class__"), ("LOAD_METHOD", "__class__"))
     inner = [each for each in code.co_consts if isinstance(each, types.CodeType)]
-    return bool({"__class__", "type"} & {*code.co_names}) or any(map(_mentions_class, inner))
+    mentioned = any((each.opname, each.argval) in ways for each in dis.get_instructions(code))
+    return mentioned or any(map(_mentions_class, inner))
 
 
 def _change_class(module: nn.Module, changed: type[nn.Module]) -> None:

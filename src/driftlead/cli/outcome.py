@@ -53,6 +53,7 @@ def _document(outcome: Outcome) -> dict[str, Any]:
         "false_alarm_every": outcome.settings.false_alarm_every,
         "calibrated": outcome.calibration is not None,
         "drift": bool(episodes),
+        "notes": list(_notes(outcome)),
         "episodes": episodes,
     }
 
@@ -77,9 +78,8 @@ def _verdict(outcome: Outcome) -> str:
 
 def _notes(outcome: Outcome) -> Iterator[str]:
     window, known = outcome.settings.window, outcome.profile.n_rows
-    if not outcome.episodes and outcome.rows < window:
-        smaller = max(10, outcome.rows // 4)
-        yield f"--window takes a smaller one, such as {smaller}; small ones see large changes."
+    if not outcome.episodes and 40 <= outcome.rows < window:
+        yield f"--window {outcome.rows // 4} takes smaller windows, which see large changes alone."
     if known < window:
         yield (
             f"The reference has {counted(known, 'row')}, fewer than a window of {window:,}: "
@@ -93,7 +93,7 @@ def _notes(outcome: Outcome) -> Iterator[str]:
         )
     if counters := _drifted_counters(outcome):
         yield (
-            f"{', '.join(counters)} rose with every row, as a row's number or time does, and such a column "
+            f"{', '.join(counters)} rose with every row. A column that numbers rows, or tells their time, "
             "always drifts: --columns names those to watch."
         )
     if outcome.calibration is None and outcome.episodes:
@@ -142,7 +142,7 @@ def _strongest(signal: DriftedSignal) -> str:
 def _before_after(signal: DriftedSignal, names: Sequence[str]) -> tuple[str, str]:
     """Means; of categories the share of the one that changed most; or the share that is missing."""
     if _strongest(signal) == MISSING_RATE:
-        return f"missing {signal.missing_before:.0%}", f"missing {signal.missing_after:.0%}"
+        return f"missing {signal.missing_before:.1%}", f"missing {signal.missing_after:.1%}"
     if signal.mean_before is not None and signal.mean_after is not None:
         return f"{signal.mean_before:.4g}", f"{signal.mean_after:.4g}"
     total = sum(signal.counts_after) or 1

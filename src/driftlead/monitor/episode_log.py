@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from weakref import WeakValueDictionary
 
-from driftlead.errors import InvalidDataError, InvalidParameterError
+from driftlead.errors import InvalidDataError, InvalidParameterError, StorageError
 from driftlead.monitor.callbacks import Callbacks
 from driftlead.monitor.episode import Episode, EpisodeEvent, EventKind
 from driftlead.monitor.recorder import Recorder
@@ -54,8 +56,7 @@ class EpisodeLog:
         self._replica = replica
         self._on_error = on_error
         self._lock = threading.Lock()
-        # Of two who say something of an episode at once, the second must know of the first.
-        self._saying = threading.Lock()
+        self._saying: WeakValueDictionary[str, _Saying] = WeakValueDictionary()
 
     def keep(self, events: Sequence[EpisodeEvent], *, tell: bool = True) -> None:
         """Have events kept; called in the order in which they happened to an episode, under its lock.
@@ -111,7 +112,7 @@ class EpisodeLog:
     def _say(
         self, episode_id: str, kind: EventKind, now: float, said: Callable[[Episode], Episode]
     ) -> Episode:
-        with self._saying:
+        with self._alone(episode_id):
             before = self.get(episode_id)
             if before is None:
                 raise InvalidParameterError("episode_id", "the id of an episode", episode_id)
@@ -161,6 +162,18 @@ class EpisodeLog:
                 ended = episode.resolve(now, episode.last_alarm_row, "lost")
                 self.keep([EpisodeEvent("resolved", now, ended)])
 
+    @contextmanager
+    def _alone(self, episode_id: str) -> Iterator[None]:
+        """Of two who say something of an episode at once, let the second know of the first."""
+        with self._lock:
+            saying = self._saying.setdefault(episode_id, _Saying())
+        if not saying.lock.acquire(timeout=_PATIENCE):
+            raise StorageError(f"the store has not answered for {_PATIENCE:g} seconds")
+        try:
+            yield
+        finally:
+            saying.lock.release()
+
     def _readable(self, records: Sequence[EpisodeRecord]) -> Iterator[Episode]:
         """Restore episodes; one that is damaged in the store takes no other with it."""
         for record in records:
@@ -173,4 +186,12 @@ class EpisodeLog:
         return episode if episode.replica is not None else replace(episode, replica=self._replica)
 
 
+class _Saying:
+    """Somebody says something of an episode."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
 _MOST_LOST = 1_000
+_PATIENCE = 5.0  # of those who speak of one episode, with a store that does not answer

@@ -63,7 +63,7 @@ class Table:
                         for name, text in zip(self.columns, self.is_text, strict=True)
                     ],
                 )
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise _unreadable(self.path, error) from None
 
     def rows(self, encode: Callable[[str, Sequence[str | None]], ArrayLike]) -> Iterator[NDArray[np.float64]]:
@@ -91,7 +91,7 @@ class Table:
                         for name, text in zip(self.columns, self.is_text, strict=True)
                     ]
                 )
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise _unreadable(self.path, error) from None
 
 
@@ -150,12 +150,7 @@ def open_table(path: Path, columns: Sequence[str] | None, texts: Collection[str]
             types |= {name: pa.string() for name in texts if name in chosen}
             batches = iter(open_text(path, types))
             expected_rows = _lines(path)
-    except UnicodeDecodeError as error:
-        raise InvalidDataError(
-            f"{path} must be UTF-8 text, got the byte 0x{error.object[error.start]:02x} in a column's name; "
-            "save it anew as UTF-8"
-        ) from None
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from None
     is_text = tuple(text or name in texts for name, text in chosen.items())
     return Table(path, tuple(chosen), is_text, expected_rows, batches)
@@ -271,4 +266,6 @@ def _codes(column: Any, encode: Callable[[Sequence[str | None]], ArrayLike]) -> 
 
 def _unreadable(path: Path, error: Exception) -> InvalidDataError:
     reason = str(error).strip().splitlines()[0]
+    if isinstance(error, UnicodeDecodeError) or "UTF8" in reason or "conversion error to string" in reason:
+        return InvalidDataError(f"{path} must be UTF-8 text ({reason}); save it anew as UTF-8")
     return InvalidDataError(f"{path} cannot be read as {path.suffix.lower()[1:]}: {reason}")

@@ -70,7 +70,8 @@ def write_report(
     target = Path(path)
     chosen = format or target.suffix.removeprefix(".").lower()
     if chosen not in FORMATS:
-        rule = f"one of {', '.join(FORMATS)}{'' if format else ', as the ending of the file or by itself'}"
+        whose = "" if format else ", where none is given as the ending of the file"
+        rule = f"one of {', '.join(FORMATS)}{whose}"
         raise InvalidParameterError("format", rule, chosen)
     document = collect(source, store=store, since=since, until=until)
     text = render(document, chosen)

@@ -171,7 +171,7 @@ def add_action_routes(
         episode = await act(lambda: monitor.acknowledge(episode_id, sent.by, sent.note), "episode_id")
         return json_answer(episode.to_document())
 
-    @app.post("/api/v1/episodes/{episode_id}/resolve", summary="End an open episode", **RESOLVE)
+    @app.post("/api/v1/episodes/{episode_id}/resolve", summary="End an episode", **RESOLVE)
     async def resolve(request: Request, episode_id: str) -> Response:
         sent = await read(request, _Acknowledgement)
         episode = await act(lambda: monitor.resolve(episode_id, sent.by, sent.note), "episode_id")
@@ -213,7 +213,7 @@ def _answered_in_time() -> Iterator[None]:
 def _decode(text: bytes, kind: type[T]) -> T:
     try:
         # An empty body hears what it lacks, not only that nothing is no JSON.
-        return msgspec.json.decode(text.strip() or b"{}", type=kind)
+        return msgspec.json.decode(text if text.strip(b" \t\r\n") else b"{}", type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(400, explain_decode_error(error, text)) from None
 

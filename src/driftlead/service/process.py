@@ -170,6 +170,8 @@ def run(endpoints: Endpoints, build: Callable[[ExitStack, Ending], Hosted]) -> N
         gc.freeze()
         # uvicorn raises the signal again when it is done. That changes nothing then, and the exit code is 0.
         _on_stop_signals(server.stop)
+        log = logging.getLogger("uvicorn.error")
+        stack.callback(log.setLevel, log.level)
         # An exit is lost in what compiled code calls back, as when a kernel is loaded.
         if not told_to_stop:
             server.run(sockets=[listener])
@@ -226,7 +228,7 @@ class _Server(uvicorn.Server):
         self._ending.begin()
         super().handle_exit(sig, frame)
         if self.force_exit:
-            # Told twice, it waits for nobody: what is cut short then is logged as if it had failed.
+            # After a second Ctrl-C it waits for nobody, and logs what is cut short as if it had failed.
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
 
 

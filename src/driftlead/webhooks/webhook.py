@@ -7,6 +7,7 @@ import base64
 import functools
 import ipaddress
 import json
+import numbers
 import re
 import ssl
 from collections.abc import Mapping, Sequence
@@ -82,8 +83,8 @@ class Webhook:
             if not isinstance(self.secret, str):
                 raise InvalidParameterError("secret", "a text", "<not shown>")
             keys(self.secret)
-        given: object = self.timeout  # from whoever does not check types, anything
-        if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given <= _LONGEST_TIMEOUT:
+        number = isinstance(self.timeout, numbers.Real) and not isinstance(self.timeout, bool)
+        if not number or not 0 < self.timeout <= _LONGEST_TIMEOUT:
             raise InvalidParameterError(
                 "timeout", f"above 0 and at most {_LONGEST_TIMEOUT:g} seconds", self.timeout
             )

@@ -247,7 +247,11 @@ export function strongest(ratios) {
 
 /** One line for changes that lie too close together to be told apart. */
 function apart(places) {
-  return places.sort((a, b) => a - b).filter((place, index, all) => index === 0 || place - all[index - 1] >= 1);
+  const kept = [];
+  for (const place of places.sort((a, b) => a - b)) {
+    if (!kept.length || place - kept.at(-1) >= 1) kept.push(place);
+  }
+  return kept;
 }
 
 /** Let long names break where people would break them. */

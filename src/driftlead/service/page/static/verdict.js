@@ -101,7 +101,7 @@ function accuracy({ labels }, drifting) {
   const compared = points >= 0.05 ? `${points.toFixed(1)} points below the reference` : "as good as the reference";
   // Only where rows are as before must it be their labels that are not.
   const why = drifting.some(({ name }) => !name.startsWith("performance:"))
-    ? "the model is too sure of rows like these" : "the labels' meaning may have changed";
+    ? "the model may be too sure of rows like these, or the labels mean something else" : "the labels' meaning may have changed";
   const blind = labels.audit?.significant && labels.audit.difference < 0
     ? ` What is estimated without labels is too high: ${why}.` : "";
   return ["Accuracy is ", make("strong", {}, share(measured)), `, ${compared}.${blind}`];
