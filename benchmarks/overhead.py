@@ -11,9 +11,6 @@ has no aim, is the least of these figures to depend on how busy the machine is o
 
 Processes of the lowest priority keep the processors awake meanwhile: a virtual one that falls asleep between
 two requests wakes when its host finds time, which at half of saturation would be most of what is measured.
-For the same reason requests that met a pause, in which not even the load generator ran, or what had gathered
-in it, count neither way. A host takes a tenth of a second now and then, longer than any work of ours. How
-many they were is told of both kinds: a monitor that kept the generator from running would show there.
 """
 
 from __future__ import annotations
@@ -22,7 +19,6 @@ import argparse
 import asyncio
 import itertools
 import json
-import math
 import os
 import statistics
 import subprocess
@@ -46,7 +42,6 @@ CONNECTIONS = 8
 KINDS = ("watched", "unwatched")
 SERVICES = 3  # of each kind
 TURN_SECONDS, SETTLE_SECONDS = 2.0, 0.5
-PAUSE_SECONDS = 0.03  # between two looks at the clock, of which there should be hundreds a second
 BARS = {"p50": 1.05, "p99": 1.15, "throughput": 0.93}
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -128,12 +123,11 @@ async def load(port: int, texts: list[bytes], seconds: float, rate: float | None
     -------
     latencies : list of float
         Seconds of each answer but those of the first `SETTLE_SECONDS`; at a rate they count from when its
-        request was due, and are NaN where it met a pause of the machine. ``seconds`` follow.
+        request was due. ``seconds`` follow.
     answered : int
         All requests, those of the beginning among them.
     """
-    latencies: list[tuple[float, float]] = []  # when the request was due, and seconds
-    pauses: list[tuple[float, float]] = []
+    latencies: list[float] = []
     answered = 0
     began = time.perf_counter()
 
@@ -153,29 +147,13 @@ async def load(port: int, texts: list[bytes], seconds: float, rate: float | None
             await ask(reader, writer, texts[turn % len(texts)] % next(IDS))
             answered += 1
             if asked - began > SETTLE_SECONDS:
-                latencies.append((asked, time.perf_counter() - asked))
+                latencies.append(time.perf_counter() - asked)
             turn += CONNECTIONS
         writer.close()
         await writer.wait_closed()
 
-    async def watch_the_clock() -> None:
-        last = time.perf_counter()
-        while True:
-            await asyncio.sleep(0.002)
-            now = time.perf_counter()
-            if now - last > PAUSE_SECONDS:
-                # At half of saturation, what has gathered is answered in as long again.
-                pauses.append((last, 2 * now - last))
-            last = now
-
-    watching = asyncio.create_task(watch_the_clock())
     await asyncio.gather(*(client(number) for number in range(CONNECTIONS)))
-    watching.cancel()
-    met = pauses if rate is not None else []
-    return [
-        math.nan if any(due < end and due + took > start for start, end in met) else took
-        for due, took in latencies
-    ], answered
+    return latencies, answered
 
 
 @contextmanager
@@ -225,10 +203,9 @@ def measure(rounds: int, seconds: float) -> dict[str, list[float]]:
             paced, _ = in_turns(services, texts, seconds, half)
             seen = watched_state([service for kind, service in services if kind == "watched"])
         shares = {
-            kind: {share: float(np.nanpercentile(found, share)) * 1e3 for share in (50, 99)}
+            kind: {share: float(np.percentile(found, share)) * 1e3 for share in (50, 99)}
             for kind, found in paced.items()
         }
-        paused = ", ".join(f"{np.isnan(found).mean():.1%} of {kind}" for kind, found in paced.items())
         ratios["throughput"].append(full["watched"] / full["unwatched"])
         ratios["busy"].append(busy["watched"] / busy["unwatched"])
         for share in (50, 99):
@@ -241,7 +218,7 @@ def measure(rounds: int, seconds: float) -> dict[str, list[float]]:
                 f"p{share} {shares['watched'][share]:.2f} of {shares['unwatched'][share]:.2f} ms"
                 for share in (50, 99)
             )
-            + f" but for those that met a pause, {paused}; {seen}"
+            + f"; {seen}"
         )
     return ratios
 
