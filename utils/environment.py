@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -142,7 +143,7 @@ class _UniqueKeys(yaml.SafeLoader):
         for position, key in enumerate(keys):
             if key in keys[:position]:
                 mark = node.value[position][0].start_mark
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is written twice", mark)
+                raise yaml.constructor.ConstructorError(None, None, f"key {key} is written twice", mark)
         return super().construct_mapping(node, deep=deep)
 
 
@@ -160,9 +161,11 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: not valid YAML: nested too deeply") from None
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise SettingsError(f"{path}{line}: not valid YAML: {error.problem}") from None
+        # What it quotes, such as the alias that a text with a * in front is taken for, may be a secret.
+        problem = re.sub("'[^']{2,}'", "'…'", str(error.problem))
+        raise SettingsError(f"{path}{line}: not valid YAML: {problem}") from None
     except _NO_YAML as error:
-        raise SettingsError(f"{path}: not valid YAML: {' '.join(str(error).split()):.200}") from None
+        raise SettingsError(f"{path}: not valid YAML: {type(error).__name__}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):

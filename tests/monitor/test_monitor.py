@@ -404,7 +404,7 @@ def test_process_refuses_rows_that_do_not_fit(profile):
         ({"window": 1_000_001}, "window must be at most 1000000, got 1000001"),
         ({"recent_alarms": 10**30}, "recent_alarms must be at most 100000, got 1000"),
         ({"save_every_seconds": 1e30}, "save_every_seconds must be at most 86400, got 1e\\+30"),
-        ({"quiet_rows": 10**20}, "quiet_rows must be from the window, 500, to 1000000000000, got 1000"),
+        ({"quiet_rows": 10**20}, "quiet_rows must be at most 1000000000000, got 1000"),
         ({"queue_rows": 10**20}, "queue_rows must be at most 9223372036854775807, got 1000"),
         ({"delta": 1e300}, "delta must be at most 100, got 1e\\+300"),
         ({"bins": 1}, "bins must be at least 2, got 1"),

@@ -19,6 +19,7 @@ __all__ = ["write_outcome"]
 
 # Lines in a file may be long; on a terminal cells give way.
 _FILE_WIDTH = 200
+_SMALLEST_WINDOW = 10  # in which a change could be seen at all
 _HEADINGS = ("signal", "before", "after", "evidence", "changed", "alarmed", "strongest, × threshold")
 
 
@@ -78,8 +79,9 @@ def _verdict(outcome: Outcome) -> str:
 
 def _notes(outcome: Outcome) -> Iterator[str]:
     window, known = outcome.settings.window, outcome.profile.n_rows
-    if not outcome.episodes and 40 <= outcome.rows < window:
-        yield f"--window {outcome.rows // 4} takes smaller windows, which see large changes alone."
+    smaller = outcome.rows // 4
+    if not outcome.episodes and outcome.rows < window and smaller >= _SMALLEST_WINDOW:
+        yield f"--window {smaller} takes smaller windows, which see large changes alone."
     if known < window:
         yield (
             f"The reference has {counted(known, 'row')}, fewer than a window of {window:,}: "

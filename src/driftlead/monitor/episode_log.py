@@ -56,7 +56,7 @@ class EpisodeLog:
         self._replica = replica
         self._on_error = on_error
         self._lock = threading.Lock()
-        self._saying: WeakValueDictionary[str, _Saying] = WeakValueDictionary()
+        self._saying: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
 
     def keep(self, events: Sequence[EpisodeEvent], *, tell: bool = True) -> None:
         """Have events kept; called in the order in which they happened to an episode, under its lock.
@@ -166,13 +166,13 @@ class EpisodeLog:
     def _alone(self, episode_id: str) -> Iterator[None]:
         """Of two who say something of an episode at once, let the second know of the first."""
         with self._lock:
-            saying = self._saying.setdefault(episode_id, _Saying())
-        if not saying.lock.acquire(timeout=_PATIENCE):
+            saying = self._saying.setdefault(episode_id, threading.Lock())
+        if not saying.acquire(timeout=_PATIENCE):
             raise StorageError(f"the store has not answered for {_PATIENCE:g} seconds")
         try:
             yield
         finally:
-            saying.lock.release()
+            saying.release()
 
     def _readable(self, records: Sequence[EpisodeRecord]) -> Iterator[Episode]:
         """Restore episodes; one that is damaged in the store takes no other with it."""
@@ -184,13 +184,6 @@ class EpisodeLog:
 
     def _owned(self, episode: Episode) -> Episode:
         return episode if episode.replica is not None else replace(episode, replica=self._replica)
-
-
-class _Saying:
-    """Somebody says something of an episode."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
 
 
 _MOST_LOST = 1_000

@@ -42,15 +42,13 @@ _MOST = {
     "linger_seconds": 10,
     "label_deadline_seconds": 1e9,
     "quality_window": 1_000_000,
+    "quiet_rows": 10**12,
     "queue_bytes": 2**63 - 1,
     "queue_rows": 2**63 - 1,
     "kept_predictions": 2**63 - 1,
     "save_every_seconds": 86_400,
     "seed": 2**63 - 1,
 }
-_MOST_QUIET_ROWS = 10**12
-
-
 _KINDS: dict[str, tuple[type | UnionType, str]] = {
     "float": (numbers.Real, "a number"),
     "float | None": (numbers.Real | None, "a number, or None"),
@@ -164,17 +162,17 @@ class MonitorSettings:
             raise InvalidParameterError(
                 "direction", "one of " + ", ".join(get_args(Direction)), self.direction
             )
-        if self.quiet_rows is not None and not self.window <= self.quiet_rows <= _MOST_QUIET_ROWS:
-            rule = f"from the window, {self.window}, to {_MOST_QUIET_ROWS}"
-            raise InvalidParameterError("quiet_rows", rule, self.quiet_rows)
+        if self.quiet_rows is not None and self.quiet_rows < self.window:
+            raise InvalidParameterError("quiet_rows", f"at least the window, {self.window}", self.quiet_rows)
         for name, least in _LEAST.items():
             # A number that is none is not at least anything.
             if not getattr(self, name) >= least:
                 raise InvalidParameterError(name, f"at least {least}", getattr(self, name))
         # Beyond these lie no wishes, only slips: windows and lists would take all memory.
         for name, most in _MOST.items():
-            if getattr(self, name) > most:
-                raise InvalidParameterError(name, f"at most {most}", getattr(self, name))
+            value = getattr(self, name)
+            if value is not None and value > most:
+                raise InvalidParameterError(name, f"at most {most}", value)
 
     @property
     def detector_names(self) -> tuple[str, ...]:
